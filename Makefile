@@ -1,0 +1,41 @@
+# The commands that a newcomer needs; `make` alone lists them.
+
+MAKEFLAGS += --no-print-directory
+bin := node_modules/.bin
+node = $(firstword $(wildcard node_modules/node-linux-*/bin/node))
+
+.PHONY: help setup run test lint format bench bpf dist clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install what is missing and compile bpf/; does nothing when nothing is missing
+	@scripts/setup.sh
+
+run: setup ## profile this host for 10 seconds into profiles/host.pb.gz
+	@mkdir -p profiles
+	@bin/obsforge record -a -d 10 -o profiles/host.pb.gz
+
+test: setup lint ## run every test; what needs root, BPF or an absent runtime is skipped and says so
+	@$(node) scripts/run-tests.ts
+
+lint: setup ## check format, lint and import rules with Biome, types with tsc
+	@$(node) $(bin)/biome check --error-on-warnings .
+	@$(node) $(bin)/tsc -p .
+
+format: setup ## rewrite the sources in the format that `make lint` wants
+	@$(node) $(bin)/biome check --write .
+
+bench: setup ## measure the codecs and print a table
+	@$(node) scripts/run-bench.ts
+
+bpf: ## compile the BPF programs into build/bpf
+	@$(MAKE) -C bpf
+
+dist: setup ## compile src/ to dist/ for `npm pack`
+	@rm -rf dist
+	@$(node) $(bin)/tsc -p tsconfig.dist.json
+
+clean: ## remove what was built
+	@rm -rf build dist profiles
+	@rm -f *.tgz
