@@ -19,6 +19,7 @@ const SYMBOLS = [
   "bpf_map_get_next_key",
   "bpf_map_lookup_elem",
   "bpf_map_update_elem",
+  "bpf_obj_get_info_by_fd",
   "bpf_object__close",
   "bpf_object__find_map_by_name",
   "bpf_object__find_program_by_name",
@@ -201,5 +202,16 @@ export function mapNextKey(fd: number, key: Uint8Array, next: Uint8Array): numbe
     ["bpf_map_get_next_key", "int"],
     [arg.int, arg.memory, arg.memory],
     [fd, key, next],
+  );
+}
+
+/** Fills `info`, the struct bpf_*_info of the fd's kind or the front of it. */
+export function objectInfo(fd: number, info: Uint8Array): number {
+  const length = new Uint8Array(Uint32Array.of(info.byteLength).buffer);
+  return call(
+    LIBBPF,
+    ["bpf_obj_get_info_by_fd", "int"],
+    [arg.int, arg.memory, arg.memory],
+    [fd, info, length],
   );
 }
