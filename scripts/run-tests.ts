@@ -1,0 +1,93 @@
+/**
+ * Runs every test file with node:test and closes with one summary for all of them.
+ *
+ *     node scripts/run-tests.ts [PATH…]     only the files whose path contains one of these
+ *
+ * Files that load BPF programs, take samples or measure time run one at a time, since they would
+ * see one another; the rest run two at a time. With CI=true a test skipped for anything but what
+ * test/optional.json names makes the run fail.
+ */
+import { globSync } from "node:fs";
+import { Readable } from "node:stream";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { optionalRequirements, skipReason } from "../test/support/requirements.ts";
+
+const patterns = ["src/**/*.test.ts", "src/**/*.fuzz.ts", "test/**/*.test.ts", "test/**/*.fuzz.ts"];
+const aloneFolders = ["src/linux/", "src/receivers/", "test/bpf/", "test/e2e/"];
+
+/** A file that takes longer hangs; the longest take a few minutes of fuzzing. */
+const FILE_TIMEOUT_MS = 15 * 60_000;
+const CONCURRENT_FILES = 2;
+
+type TestEvent = { readonly type: string; readonly data: Record<string, unknown> };
+
+const names = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo", "duration_ms"];
+const summaryLine = new RegExp(`^(${names.join("|")}) ([\\d.]+)$`);
+
+class Summary {
+  readonly #totals = new Map<string, number>(names.map((name) => [name, 0]));
+  readonly forbiddenSkips: string[] = [];
+
+  /** True when the event was a line of one run's own summary, which is added to the whole. */
+  takes(event: TestEvent): boolean {
+    if (event.type !== "test:diagnostic" || event.data["nesting"] !== 0) return false;
+    const [, name, count] = summaryLine.exec(String(event.data["message"])) ?? [];
+    if (name === undefined) return false;
+    this.#totals.set(name, (this.#totals.get(name) ?? 0) + Number(count));
+    return true;
+  }
+
+  noteSkip(event: TestEvent, allowedReasons: readonly string[]): void {
+    const reason = event.data["skip"];
+    if (event.type !== "test:pass" || reason === undefined || reason === false) return;
+    if (allowedReasons.includes(String(reason))) return;
+    this.forbiddenSkips.push(`${String(event.data["name"])} (${String(reason)})`);
+  }
+
+  total(name: string): number {
+    return this.#totals.get(name) ?? 0;
+  }
+
+  text(): string {
+    return names.map((name) => `# ${name} ${Math.round(this.total(name))}\n`).join("");
+  }
+}
+
+const wanted = process.argv.slice(2);
+const files = globSync(patterns)
+  .sort()
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+const runsAlone = (file: string): boolean => aloneFolders.some((folder) => file.startsWith(folder));
+const summary = new Summary();
+
+async function* events(): AsyncGenerator<TestEvent> {
+  const allowedReasons = optionalRequirements().map((name) => skipReason(name));
+  for (const [group, concurrency] of [
+    [files.filter((file) => !runsAlone(file)), CONCURRENT_FILES],
+    [files.filter(runsAlone), 1],
+  ] as const) {
+    if (group.length === 0) continue;
+    for await (const event of run({
+      files: [...group],
+      concurrency,
+      timeout: FILE_TIMEOUT_MS,
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+    }) as AsyncIterable<TestEvent>) {
+      summary.noteSkip(event, allowedReasons);
+      if (!summary.takes(event)) yield event;
+    }
+  }
+}
+
+for await (const text of Readable.from(events()).compose(new spec()) as AsyncIterable<string>) {
+  process.stdout.write(text);
+}
+const skipsFail = process.env["CI"] === "true" && summary.forbiddenSkips.length > 0;
+if (skipsFail) {
+  const list = summary.forbiddenSkips.join("\n  ");
+  process.stdout.write(`\nSkipped, which CI=true allows for test/optional.json only:\n  ${list}\n`);
+}
+process.stdout.write(`\n${summary.text()}`);
+const failed = summary.total("fail") + summary.total("cancelled") > 0;
+if (failed || skipsFail || summary.total("tests") === 0) process.exitCode = 1;
