@@ -37,3 +37,9 @@ export function checked(result: number, what: string): number {
   if (result >= 0) return result;
   throw new CollectorError(errnoCode(result), `${what}: ${errnoText(result)}`);
 }
+
+/** "ENOENT" and the like for an error that node:fs threw, "" for any other value. */
+export function systemErrorName(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return typeof code === "string" ? code : "";
+}

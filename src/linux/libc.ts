@@ -3,7 +3,7 @@ import { arg, call, openLibrary } from "./ffi.ts";
 
 const LIBC = "c";
 
-openLibrary(LIBC, "libc.so.6", ["close", "ioctl", "mmap", "munmap", "syscall"]);
+openLibrary(LIBC, "libc.so.6", ["close", "getpagesize", "ioctl", "mmap", "munmap", "syscall"]);
 
 /** System call numbers that differ between the two architectures. */
 const SYSCALL =
@@ -13,6 +13,11 @@ const SYSCALL =
 
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
+
+/** Bytes of a page of memory: 4096 on x86-64, up to 65536 on arm64. */
+export function pageSize(): number {
+  return call(LIBC, ["getpagesize", "int"], [], []);
+}
 
 /** Maps `byteLength` bytes of a file shared with it. Returns the address or -errno. */
 export function mmapShared(fd: number, byteLength: number, protection: number, offset = 0): number {
