@@ -1,6 +1,7 @@
 import type { ProfileBatch } from "../profiles/profile.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Logger } from "../support/logger.ts";
+import type { SharedServices } from "./shared-services.ts";
 
 /**
  * The contract between the parts of a pipeline: receivers → processors → exporters.
@@ -31,6 +32,8 @@ export interface Exporter extends Component, ProfileConsumer {}
 export interface ComponentContext {
   readonly logger: Logger;
   readonly clock: Clock;
+  /** What the components of one program have in common, such as symbol tables. */
+  readonly shared: SharedServices;
 }
 
 /** A receiver or processor also gets what stands behind it. */

@@ -1,0 +1,193 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { isCollectorError, messageOf } from "../support/errors.ts";
+import { escapeControl } from "../support/logger.ts";
+import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
+
+/**
+ * Reads the command line and runs the command that it names.
+ *
+ * @returns the exit code; never throws
+ */
+export async function runCommandLine(args: readonly string[], version: string): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram(version, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+function createProgram(version: string, exitWith: (code: number) => void): Command {
+  const program = new Command("obsforge")
+    .description("Continuous profiling for Linux: where time goes, by function and line.")
+    .version(`obsforge ${version}`, "-V, --version", "print the version")
+    .helpOption("-h, --help", "explain a command")
+    .helpCommand("help [command]", "explain a command")
+    .enablePositionalOptions()
+    .showHelpAfterError("Run it with --help to see what it takes.")
+    .exitOverride()
+    .addHelpText("after", ROOT_EXAMPLES);
+  addRecord(program, exitWith);
+  addConvert(program, exitWith);
+  addDoctor(program, exitWith);
+  return program;
+}
+
+function addRecord(program: Command, exitWith: (code: number) => void): void {
+  program
+    .command("record")
+    .summary("profile processes on the CPU into one file")
+    .description(
+      "Samples what runs on the CPUs, names the functions, and writes one profile: of one\n" +
+        "process, of a command and its children, or of the whole host.",
+    )
+    .argument("[command...]", "run this command and profile it with its children until it ends")
+    .option("-p, --pid <pid>", "profile this process and its future children (repeatable)", addPid)
+    .option("-a, --all", "profile every process (the default without -p and command)")
+    .option("-d, --duration <seconds>", "stop after this many seconds", positiveNumber)
+    .option("-F, --frequency <hz>", "samples a second on each CPU", frequency, 99)
+    .option("-o, --output <file>", "the file to write, or - for standard output", "profile.pb.gz")
+    .addOption(new Option("--format <name>", "the format, when the file's name does not tell it"))
+    .option("--timestamps", "keep a timestamp for every sample where the format has room for it")
+    .option("--no-demangle", "print C++ and Rust names as they stand in the symbol table")
+    .option("-q, --quiet", "no progress and no summary")
+    .passThroughOptions()
+    .addHelpText("after", RECORD_EXAMPLES)
+    .action(async (command: string[], options: RecordFlags) => {
+      const { runRecord } = await import("./record.ts");
+      exitWith(await runRecord({ ...options, command }));
+    });
+}
+
+/** The flags of `record` as commander hands them over. */
+export interface RecordFlags {
+  readonly pid?: readonly number[];
+  readonly all?: boolean;
+  readonly duration?: number;
+  readonly frequency: number;
+  readonly output: string;
+  readonly format?: string;
+  readonly timestamps?: boolean;
+  readonly demangle: boolean;
+  readonly quiet?: boolean;
+}
+
+function addConvert(program: Command, exitWith: (code: number) => void): void {
+  program
+    .command("convert")
+    .summary("turn a profile into another format")
+    .description(
+      "Reads a profile in any known format and writes it in another. Formats are told by the\n" +
+        "file's extension, else by its content.",
+    )
+    .argument("<in>", "the profile to read, or - for standard input")
+    .argument("<out>", "the file to write, or - for standard output")
+    .option("--from <name>", "the format of <in>")
+    .option("--to <name>", "the format of <out>")
+    .addHelpText("after", CONVERT_EXAMPLES)
+    .action(async (input: string, output: string, options: { from?: string; to?: string }) => {
+      const { runConvert } = await import("./convert.ts");
+      exitWith(await runConvert({ ...options, input, output }));
+    });
+}
+
+function addDoctor(program: Command, exitWith: (code: number) => void): void {
+  program
+    .command("doctor")
+    .summary("say what this machine lets the profiler do")
+    .description(
+      "Checks the kernel, the rights and the libraries, and says what can run here and, for\n" +
+        "what cannot, why and the mend. Exit code 0 when the eBPF receiver can run.",
+    )
+    .option("--json", "print one JSON object")
+    .addHelpText("after", DOCTOR_EXAMPLES)
+    .action(async (options: { json?: boolean }) => {
+      const { runDoctor } = await import("./doctor.ts");
+      exitWith(await runDoctor({ json: options.json ?? false }, process.stdout));
+    });
+}
+
+/** Prints an error as a person wants to read it and returns the exit code that goes with it. */
+function reportError(error: unknown): number {
+  // Commander has printed its own message, with the nearest right name.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (isCollectorError(error)) {
+    process.stderr.write(`obsforge: ${escapeControl(error.message)}\n`);
+    return error.code === "CONFIG_INVALID" ? EXIT_USAGE : EXIT_FAILURE;
+  }
+  const detail = error instanceof Error && error.stack ? error.stack : messageOf(error);
+  process.stderr.write(`obsforge: a fault of the program itself: ${detail}\n`);
+  return EXIT_FAILURE;
+}
+
+/** Processes that one recording may name; more are better taken with -a. */
+const PIDS_MAX = 1024;
+const PID_MAX = 2 ** 22;
+/** Above this a kernel spends more on the timer than on the profile. */
+const FREQUENCY_HZ_MAX = 10_000;
+
+function addPid(text: string, before: readonly number[] | undefined): number[] {
+  const pid = Number(text);
+  if (!Number.isInteger(pid) || pid < 1 || pid > PID_MAX) {
+    throw new InvalidArgumentError("A process id is a whole number, as `pidof NAME` prints it.");
+  }
+  const pids = [...(before ?? []), pid];
+  if (pids.length > PIDS_MAX) throw new InvalidArgumentError(`At most ${PIDS_MAX} processes.`);
+  return pids;
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value) || text.trim() === "") {
+    throw new InvalidArgumentError("It is a number of seconds above 0, as 10 or 0.5.");
+  }
+  return value;
+}
+
+function frequency(text: string): number {
+  const hz = Number(text);
+  if (!Number.isInteger(hz) || hz < 1 || hz > FREQUENCY_HZ_MAX) {
+    throw new InvalidArgumentError(`It is a whole number from 1 to ${FREQUENCY_HZ_MAX}.`);
+  }
+  return hz;
+}
+
+const ROOT_EXAMPLES = `
+Examples:
+  obsforge record -p 1234 -d 10 -o cpu.pb.gz     ten seconds of one process, for go tool pprof
+  obsforge record -o build.speedscope.json -- make -j4
+  obsforge convert cpu.pb.gz cpu.folded
+  obsforge doctor                                what this machine lets the profiler do
+`;
+
+const RECORD_EXAMPLES = `
+Formats, by the extension of the file:
+  .pb.gz              pprof, for go tool pprof and Pyroscope
+  .folded             one stack a line, for flamegraph.pl
+  .speedscope.json    for speedscope.app
+  .otlp.pb .otlp.json OpenTelemetry profiles
+
+Examples:
+  obsforge record -p 1234 -d 10 -o cpu.pb.gz
+  obsforge record -F 999 -o out.folded -- ./program --its-own-flag
+  obsforge record -a -d 30 -o host.otlp.pb
+  obsforge record -p 1234 -d 5 -o - --format folded | flamegraph.pl > cpu.svg
+`;
+
+const CONVERT_EXAMPLES = `
+Examples:
+  obsforge convert cpu.pb.gz cpu.speedscope.json
+  obsforge convert profiles.otlp.pb cpu.pb.gz
+  perf script | obsforge convert --from perf_script - cpu.pb.gz
+  obsforge convert cpu.pb.gz - --to folded | head
+`;
+
+const DOCTOR_EXAMPLES = `
+Examples:
+  obsforge doctor
+  obsforge doctor --json | jq .can_run
+`;

@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { constants as osConstants, userInfo } from "node:os";
+import { delimiter, join } from "node:path";
+import { CollectorError } from "../support/errors.ts";
+import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
+
+/** How long a command may take to end after it was asked to. */
+const END_WAIT_MS = 2000;
+
+/**
+ * A command that waits, as a process that already has its pid, until the profiler follows that
+ * pid; then it runs. So nothing of it is missed, its first instruction included.
+ */
+export class ProfiledCommand implements AsyncDisposable {
+  readonly pid: number;
+  /** The exit code as a shell reports it: the command's own, or 128 + the signal. */
+  readonly exitCode: Promise<number>;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.pid = child.pid as number;
+    this.exitCode = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve(code ?? signalExitCode(signal)));
+    });
+  }
+
+  /**
+   * Makes the waiting process, as the user who called sudo when there is one.
+   *
+   * @throws CollectorError NOT_FOUND  there is no such command
+   */
+  static async prepare(command: readonly string[]): Promise<ProfiledCommand> {
+    requireCommand(command[0] as string);
+    const [file, ...args] = [...asCallingUser(), "/bin/sh", "-c", WAIT_THEN_RUN, "obsforge"];
+    const child = spawn(file as string, [...args, ...command], {
+      stdio: ["inherit", "inherit", "inherit", "pipe"],
+      env: { ...process.env, ...callingUserEnvironment() },
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", (error) => reject(startError(command, error)));
+    });
+    return new ProfiledCommand(child);
+  }
+
+  /** Lets the command run. */
+  release(): void {
+    const gate = this.#child.stdio[3] as NodeJS.WritableStream;
+    // The process may have been killed while it waited; that shows in its exit code.
+    gate.on("error", () => {});
+    gate.end("run\n");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end();
+  }
+
+  /** Asks a command that still runs to end, and insists when it does not. */
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill("SIGTERM");
+    const insist = setTimeout(() => this.#child.kill("SIGKILL"), END_WAIT_MS);
+    await this.exitCode;
+    clearTimeout(insist);
+  }
+}
+
+/** Descriptor 3 is the gate: a line opens it, its end without a line means that nobody profiles. */
+const WAIT_THEN_RUN = 'read -r _ <&3 || exit 1; exec "$@" 3<&-';
+
+/** The words that make what follows run as the user who called sudo. */
+function asCallingUser(): string[] {
+  const user = callingUser();
+  if (user === undefined) return [];
+  return ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, "--init-groups", "--"];
+}
+
+function callingUser(): { uid: number; gid: number; name: string } | undefined {
+  const { SUDO_UID, SUDO_GID, SUDO_USER } = process.env;
+  if (process.getuid?.() !== 0 || !isId(SUDO_UID) || !isId(SUDO_GID)) return undefined;
+  if (Number(SUDO_UID) === 0) return undefined;
+  return { uid: Number(SUDO_UID), gid: Number(SUDO_GID), name: SUDO_USER ?? "" };
+}
+
+function isId(text: string | undefined): text is string {
+  return text !== undefined && /^\d{1,10}$/.test(text);
+}
+
+/** What sudo replaced and a program of that user expects. */
+function callingUserEnvironment(): Record<string, string> {
+  const user = callingUser();
+  if (user === undefined || user.name === "") return {};
+  const home = process.env["SUDO_HOME"] ?? homeOf(user.name);
+  return { USER: user.name, LOGNAME: user.name, ...(home && { HOME: home }) };
+}
+
+function homeOf(userName: string): string | undefined {
+  if (userInfo().username === userName) return userInfo().homedir;
+  const home = join("/home", userName);
+  return statSync(home, { throwIfNoEntry: false })?.isDirectory() ? home : undefined;
+}
+
+function requireCommand(name: string): void {
+  const places = name.includes("/")
+    ? [name]
+    : (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name));
+  if (places.some(isExecutableFile)) return;
+  const hint = /^\d+$/.test(name)
+    ? `to profile the process ${name}, use -p ${name}`
+    : "check its spelling, or give its path";
+  throw new CollectorError("NOT_FOUND", `${name}: no such command: ${hint}`);
+}
+
+function isExecutableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function signalExitCode(signal: NodeJS.Signals | null): number {
+  return EXIT_SIGNAL_BASE + (signal === null ? 0 : osConstants.signals[signal]);
+}
+
+function startError(command: readonly string[], cause: Error): CollectorError {
+  return new CollectorError("INTERNAL", `${command[0]} did not start: ${cause.message}`, { cause });
+}

@@ -1,0 +1,72 @@
+import { singleFile } from "../exporters/single_file/index.ts";
+import type { ComponentContext, Exporter } from "../pipeline/component.ts";
+import { SharedServices } from "../pipeline/shared-services.ts";
+import { SymbolizeProcessor } from "../processors/symbolize/processor.ts";
+import type { ProfileFormat } from "../profiles/formats.ts";
+import { ebpfDefaults } from "../receivers/ebpf/config.ts";
+import { EbpfReceiver } from "../receivers/ebpf/receiver.ts";
+import { systemClock } from "../support/clock.ts";
+import { createLogger } from "../support/logger.ts";
+
+export interface RecordPipelineOptions {
+  readonly output: string;
+  readonly format: ProfileFormat;
+  readonly frequency: number;
+  readonly pids: readonly number[] | undefined;
+  readonly timestamps?: boolean;
+  readonly demangle: boolean;
+}
+
+/** The pipeline of one recording: ebpf → symbolize → single_file. */
+export class RecordPipeline implements AsyncDisposable {
+  readonly receiver: EbpfReceiver;
+  readonly #processor: SymbolizeProcessor;
+  readonly #exporter: Exporter;
+  readonly #shared: SharedServices;
+
+  constructor(options: RecordPipelineOptions) {
+    const logger = createLogger("warn", (line) => process.stderr.write(line));
+    this.#shared = new SharedServices(logger);
+    const context: ComponentContext = { logger, clock: systemClock, shared: this.#shared };
+    const { output: path, format } = options;
+    this.#exporter = singleFile.create({ path, format }, context);
+    this.#processor = new SymbolizeProcessor(
+      { demangle: options.demangle },
+      { ...context, next: this.#exporter },
+    );
+    this.receiver = new EbpfReceiver(
+      {
+        ...ebpfDefaults,
+        samplesPerSecond: options.frequency,
+        pids: options.pids,
+        timestamps: options.timestamps ?? false,
+      },
+      { ...context, next: this.#processor },
+    );
+  }
+
+  /** Exporter first, so that what a receiver sends is never early. */
+  async start(): Promise<void> {
+    await this.#exporter.start();
+    await this.#processor.start();
+    await this.receiver.start();
+  }
+
+  /** Receiver first; when this resolves, the last sample stands in the file. */
+  async finish(): Promise<void> {
+    await this.receiver.stop();
+    await this.#processor.stop();
+    await this.#exporter.stop();
+  }
+
+  /** Frames without a name, of all frames that were to be named: 0 to 1. */
+  unnamedShare(): number {
+    return this.#processor.counters.unnamedShare;
+  }
+
+  /** Gives back what `finish` did not, without writing: the way out after an error. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.receiver.abandon();
+    await this.#shared[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,30 @@
+import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import { mergeInto } from "../../profiles/merge.ts";
+import { ProfileBatch } from "../../profiles/profile.ts";
+import { writeOutput } from "../../support/output.ts";
+import type { SingleFileConfig } from "./config.ts";
+
+/**
+ * Gathers every batch of a run into one profile and writes it when the run stops: what
+ * `obsforge record` ends in. Samples of equal identity are summed as they arrive, so memory
+ * grows with the number of different stacks, not with time.
+ */
+export class SingleFileExporter implements Exporter {
+  readonly #config: SingleFileConfig;
+  readonly #gathered = new ProfileBatch();
+
+  constructor(config: SingleFileConfig, _context: ComponentContext) {
+    this.#config = config;
+  }
+
+  async start(): Promise<void> {}
+
+  async consume(batch: ProfileBatch): Promise<void> {
+    mergeInto(this.#gathered, batch, { mergeSamples: true });
+  }
+
+  /** Writes the file, whole or not at all; an empty run writes an empty profile. */
+  async stop(): Promise<void> {
+    await writeOutput(this.#config.path, this.#config.format.encode(this.#gathered));
+  }
+}

@@ -1,0 +1,117 @@
+import { intValue, type KeyValue, stringValue } from "../../profiles/attribute-value.ts";
+import {
+  emptyProfile,
+  type Profile,
+  ProfileBatch,
+  type ResourceProfiles,
+  type Scope,
+} from "../../profiles/profile.ts";
+import type { ExecutableRegistry } from "../../symbols/executables.ts";
+import type { KernelLayout } from "../../symbols/kernel/layout.ts";
+import type { ProcessImage } from "./process-image.ts";
+import type { SampleWindow, WindowRow } from "./sample-window.ts";
+import { StackLocations } from "./stack-locations.ts";
+
+/** The conventions that the attributes below are named by. */
+const SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0";
+
+export interface BatchOptions {
+  readonly scope: Scope;
+  /** When the window began and how long it was. */
+  readonly startUnixNano: bigint;
+  readonly durationNano: bigint;
+  /** Nanoseconds of CPU time between two samples of a CPU. */
+  readonly periodNano: number;
+  /** What is added to a time of the monotonic clock to get one since 1970. */
+  readonly monotonicToUnixNano: bigint;
+  readonly timestamps: boolean;
+  readonly executables: ExecutableRegistry;
+  readonly kernel: KernelLayout;
+}
+
+/**
+ * Makes the batch of a window, in the shape that OpenTelemetry's profiler sends: one resource
+ * for each program that ran, one profile of samples/count in it, the thread and the CPU as
+ * attributes of a sample. By default a sample has one summed value; with timestamps it has
+ * one for each tick.
+ */
+export function buildBatch(window: SampleWindow, options: BatchOptions): ProfileBatch {
+  const batch = new ProfileBatch();
+  const stacks = new StackLocations(batch.dictionary, options);
+  const profiles = new Map<ProcessImage, Profile>();
+  const timesByRow = options.timestamps ? groupTimes(window) : undefined;
+
+  for (const [index, row] of window.rows.entries()) {
+    const profile = profiles.getOrInsertComputed(row.image, () => addResource(batch, row.image, options));
+    const stack = internStack(batch, stacks, window, row);
+    const attributeSet = internThread(batch, row);
+    if (timesByRow === undefined) {
+      profile.samples.push(stack, attributeSet, 0, window.values.at(index));
+      continue;
+    }
+    for (const time of timesByRow[index] ?? []) {
+      profile.samples.timestampUnixNano.pushBigInt(time + options.monotonicToUnixNano);
+    }
+    profile.samples.pushTimed(stack, attributeSet, 0);
+  }
+  return batch;
+}
+
+function internStack(
+  batch: ProfileBatch,
+  stacks: StackLocations,
+  window: SampleWindow,
+  row: WindowRow,
+): number {
+  const locations: number[] = [];
+  stacks.addKernel(locations, window.kernelStacks, row.kernelStack);
+  stacks.addUser(locations, window.userStacks, { image: row.image, stack: row.userStack });
+  stacks.addResult(locations, row.result);
+  return batch.dictionary.stacks.intern(locations);
+}
+
+function internThread(batch: ProfileBatch, row: WindowRow): number {
+  const { attributes, attributeSets, strings } = batch.dictionary;
+  return attributeSets.intern([
+    attributes.intern(strings.intern("thread.name"), stringValue(row.threadName), 0),
+    attributes.intern(strings.intern("thread.id"), intValue(row.threadId), 0),
+    attributes.intern(strings.intern("cpu.logical_number"), intValue(row.cpu), 0),
+  ]);
+}
+
+function addResource(batch: ProfileBatch, image: ProcessImage, options: BatchOptions): Profile {
+  const { strings } = batch.dictionary;
+  const profile: Profile = {
+    ...emptyProfile(options.timestamps ? "timestamps" : "values"),
+    sampleType: { type: strings.intern("samples"), unit: strings.intern("count") },
+    periodType: { type: strings.intern("cpu"), unit: strings.intern("nanoseconds") },
+    period: options.periodNano,
+    timeUnixNano: options.startUnixNano,
+    durationNano: options.durationNano,
+  };
+  const resource: ResourceProfiles = {
+    resource: { attributes: resourceAttributes(image), droppedAttributesCount: 0 },
+    schemaUrl: SCHEMA_URL,
+    scopeProfiles: [{ scope: options.scope, schemaUrl: SCHEMA_URL, profiles: [profile] }],
+  };
+  batch.resourceProfiles.push(resource);
+  return profile;
+}
+
+/** A kernel thread has a pid and nothing else; its name is that of its thread. */
+function resourceAttributes(image: ProcessImage): KeyValue[] {
+  const attributes: KeyValue[] = [{ key: "process.pid", value: intValue(image.pid) }];
+  if (image.isKernelThread) return attributes;
+  const path = image.executablePath;
+  const name = path === "" ? image.processName : path.slice(path.lastIndexOf("/") + 1);
+  if (path !== "") attributes.push({ key: "process.executable.path", value: stringValue(path) });
+  attributes.push({ key: "process.executable.name", value: stringValue(name) });
+  return attributes;
+}
+
+/** The times of every row, in the order in which the samples came. */
+function groupTimes(window: SampleWindow): bigint[][] {
+  const byRow: bigint[][] = window.rows.map(() => []);
+  for (const [index, time] of window.times.entries()) byRow[window.timedRows.at(index)]?.push(time);
+  return byRow;
+}

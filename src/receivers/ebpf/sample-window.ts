@@ -1,0 +1,141 @@
+import { ListTable } from "../../profiles/list-table.ts";
+import { mixHash, RowIndex } from "../../profiles/row-index.ts";
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
+import type { RawSample } from "./on-cpu-sampler.ts";
+import type { ProcessImage } from "./process-image.ts";
+
+/** Samples of equal identity, counted: one row of a window. */
+export interface WindowRow {
+  readonly image: ProcessImage;
+  readonly threadId: number;
+  readonly threadName: string;
+  readonly cpu: number;
+  /** Rows of the window's tables of raw stacks. */
+  readonly userStack: number;
+  readonly kernelStack: number;
+  readonly result: number;
+}
+
+/** A sample that waits for its process to be known. */
+interface PendingSample {
+  readonly timeNs: bigint;
+  readonly pid: number;
+  readonly threadId: number;
+  readonly threadName: string;
+  readonly processName: string;
+  readonly cpu: number;
+  readonly userStack: number;
+  readonly kernelStack: number;
+  readonly result: number;
+  readonly value: number;
+}
+
+/**
+ * The samples of one reporting window. They come in two steps, because what the kernel says
+ * of processes arrives on another channel: `add` keeps a sample as it was taken, and `settle`,
+ * called after the side-band was read past it, gives it to the program that ran then.
+ *
+ * Equal samples (same program, thread, CPU and stack) are one row with a count, so the window
+ * grows with the number of different stacks.
+ */
+export class SampleWindow {
+  /** Raw frames, leaf first: two 32-bit halves a frame, low half first. */
+  readonly userStacks: ListTable = new ListTable();
+  readonly kernelStacks: ListTable = new ListTable();
+  readonly rows: WindowRow[] = [];
+  /** The sum of the values of each row. */
+  readonly values: Float64Column = new Float64Column();
+  /** For every sample, when timestamps are kept: its row, and its time. */
+  readonly timedRows: Int32Column = new Int32Column();
+  readonly times: bigint[] = [];
+  readonly #keepTimes: boolean;
+  readonly #index = new RowIndex();
+  readonly #imageIds = new Map<ProcessImage, number>();
+  #pending: PendingSample[] = [];
+
+  constructor(options: { keepTimes: boolean }) {
+    this.#keepTimes = options.keepTimes;
+  }
+
+  get isEmpty(): boolean {
+    return this.rows.length === 0 && this.#pending.length === 0;
+  }
+
+  /** Takes what it needs of a sample, whose memory is reused after the call. */
+  add(sample: RawSample): void {
+    this.#pending.push({
+      timeNs: sample.timeNs,
+      pid: sample.pid,
+      threadId: sample.tid,
+      threadName: sample.threadName,
+      processName: sample.processName,
+      cpu: sample.cpu,
+      userStack: this.userStacks.intern(halves(sample.user, sample.userCount)),
+      kernelStack: this.kernelStacks.intern(halves(sample.kernel, sample.kernelCount)),
+      result: sample.result,
+      value: sample.value,
+    });
+  }
+
+  /**
+   * Gives each sample that waits to the program that `imageOf` names. Returns the rows that
+   * are new since the last call, so that their files can be opened while they still run.
+   */
+  settle(imageOf: (sample: PendingSample) => ProcessImage): readonly WindowRow[] {
+    const firstNew = this.rows.length;
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const sample of pending) this.#count(sample, imageOf(sample));
+    return this.rows.slice(firstNew);
+  }
+
+  #count(sample: PendingSample, image: ProcessImage): void {
+    const row = this.#rowOf(sample, image);
+    this.values.data[row] = this.values.at(row) + sample.value;
+    if (!this.#keepTimes) return;
+    this.timedRows.push(row);
+    this.times.push(sample.timeNs);
+  }
+
+  #rowOf(sample: PendingSample, image: ProcessImage): number {
+    let hash = mixHash(this.#imageId(image), sample.threadId);
+    hash = mixHash(mixHash(hash, sample.cpu), sample.userStack);
+    hash = mixHash(mixHash(hash, sample.kernelStack), sample.result);
+    const found = this.#index.find(hash, (row) => isSame(this.rows[row] as WindowRow, sample, image));
+    if (found >= 0) return found;
+    const row = this.rows.push(rowFrom(sample, image)) - 1;
+    this.values.push(0);
+    this.#index.add(hash, row);
+    return row;
+  }
+
+  #imageId(image: ProcessImage): number {
+    const known = this.#imageIds.get(image);
+    if (known !== undefined) return known;
+    const id = this.#imageIds.size;
+    this.#imageIds.set(image, id);
+    return id;
+  }
+}
+
+function isSame(row: WindowRow, sample: PendingSample, image: ProcessImage): boolean {
+  return (
+    row.image === image &&
+    row.threadId === sample.threadId &&
+    row.cpu === sample.cpu &&
+    row.userStack === sample.userStack &&
+    row.kernelStack === sample.kernelStack &&
+    row.result === sample.result &&
+    row.threadName === sample.threadName
+  );
+}
+
+function rowFrom(sample: PendingSample, image: ProcessImage): WindowRow {
+  const { threadId, threadName, cpu, userStack, kernelStack, result } = sample;
+  return { image, threadId, threadName, cpu, userStack, kernelStack, result };
+}
+
+/** The frames as the signed halves that a ListTable holds. */
+function halves(frames: Uint32Array, frameCount: number): Int32Array {
+  return new Int32Array(frames.buffer, frames.byteOffset, 2 * frameCount);
+}

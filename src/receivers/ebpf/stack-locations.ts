@@ -1,0 +1,167 @@
+import { stringValue } from "../../profiles/attribute-value.ts";
+import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
+import type { ListTable } from "../../profiles/list-table.ts";
+import type { ExecutableRegistry } from "../../symbols/executables.ts";
+import { fileAddress } from "../../symbols/elf/file-address.ts";
+import type { KernelLayout } from "../../symbols/kernel/layout.ts";
+import type { ProcessImage, ProcessMapping } from "./process-image.ts";
+import { type StackResult, stackResultFrame } from "./sample-record.ts";
+
+/**
+ * Turns the raw addresses of a window into locations of one dictionary.
+ *
+ * Addresses leave the receiver as OpenTelemetry's profiler sends them: those of native code as
+ * virtual addresses of their file, equal in all processes; those of the kernel as distances
+ * from the start of the kernel or its module, so that its place in memory stays secret. A
+ * caller's address is the one before the return address, which lies inside the call.
+ */
+export class StackLocations {
+  readonly #dictionary: Dictionary;
+  readonly #executables: ExecutableRegistry;
+  readonly #kernel: KernelLayout;
+  readonly #nativeType: number;
+  readonly #kernelType: number;
+  readonly #markerType: number;
+  readonly #userByImage = new Map<ProcessImage, Map<number, number>>();
+  readonly #kernelByAddress = new Map<bigint, number>();
+  readonly #mappings = new Map<ProcessMapping, UserMapping>();
+
+  constructor(
+    dictionary: Dictionary,
+    sources: { executables: ExecutableRegistry; kernel: KernelLayout },
+  ) {
+    this.#dictionary = dictionary;
+    this.#executables = sources.executables;
+    this.#kernel = sources.kernel;
+    this.#nativeType = frameType(dictionary, "native");
+    this.#kernelType = frameType(dictionary, "kernel");
+    this.#markerType = frameType(dictionary, "abort-marker");
+  }
+
+  /** Appends the locations of a row of raw kernel frames, leaf first. */
+  addKernel(locations: number[], stacks: ListTable, stack: number): void {
+    const end = stacks.end(stack);
+    for (let place = stacks.start(stack); place + 1 < end; place += 2) {
+      const address = joined(stacks.item(place), stacks.item(place + 1));
+      const isLeaf = locations.length === 0;
+      locations.push(this.#kernelLocation(isLeaf ? address : address - 1n));
+    }
+  }
+
+  /**
+   * Appends the locations of a row of raw user frames, leaf first. The first is exact: it was
+   * interrupted there, or entered the kernel there.
+   */
+  addUser(locations: number[], stacks: ListTable, row: { image: ProcessImage; stack: number }): void {
+    const known = this.#userByImage.getOrInsertComputed(row.image, () => new Map());
+    const start = stacks.start(row.stack);
+    const end = stacks.end(row.stack);
+    for (let place = start; place + 1 < end; place += 2) {
+      // User addresses are below 2^53 on every supported machine, so a number holds them.
+      const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
+      const address = place === start || raw === 0 ? raw : raw - 1;
+      locations.push(known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)));
+    }
+  }
+
+  /** Appends the frame that marks a stack which is not whole; nothing for a whole one. */
+  addResult(locations: number[], result: StackResult): void {
+    const name = stackResultFrame(result);
+    if (name === undefined) return;
+    const { functions, locations: table, strings } = this.#dictionary;
+    const line = [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
+    locations.push(table.intern(0, 0, 0, line, this.#markerType));
+  }
+
+  #kernelLocation(address: bigint): number {
+    return this.#kernelByAddress.getOrInsertComputed(address, () => {
+      const { mappingName, buildId, offset } = this.#kernel.locate(address);
+      const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
+      return this.#intern(mapping, offset, this.#kernelType);
+    });
+  }
+
+  #userLocation(image: ProcessImage, address: number): number {
+    const mapping = image.findMapping(address >>> 0, Math.floor(address / 2 ** 32));
+    if (mapping === undefined) return this.#intern(0, BigInt(address), this.#nativeType);
+    const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () => this.#userMapping(mapping));
+    return this.#intern(index, BigInt(address) - bias, this.#nativeType);
+  }
+
+  /** The mapping as its file sees it: `bias` is what memory addresses are above file addresses. */
+  #userMapping(mapping: ProcessMapping): UserMapping {
+    const info = this.#executables.infoOf(mapping);
+    const start = "missing" in info ? undefined : fileAddress(info.segments, mapping, mapping.start);
+    const size = mapping.end - mapping.start;
+    const fileStart = start ?? unresolvedStart(mapping);
+    const index = this.#internMapping({
+      path: mapping.path,
+      buildId: "missing" in info ? mapping.buildId : info.buildId,
+      htlhash: "missing" in info ? "" : info.htlhash,
+      start: fileStart,
+      limit: fileStart + size,
+      fileOffset: mapping.fileOffset,
+    });
+    return { index, bias: mapping.start - fileStart };
+  }
+
+  #intern(mapping: number, address: bigint, attributeSet: number): number {
+    const low = Number(address & 0xffffffffn);
+    const high = Number((address >> 32n) & 0xffffffffn);
+    return this.#dictionary.locations.intern(mapping, low, high, [], attributeSet);
+  }
+
+  #internMapping(mapping: FileMapping): number {
+    const dictionary = this.#dictionary;
+    const attributes: number[] = [];
+    const add = (key: string, value: string | undefined): void => {
+      if (value) attributes.push(dictionary.internStringAttribute(key, value));
+    };
+    add("process.executable.build_id.gnu", mapping.buildId);
+    add("process.executable.build_id.htlhash", mapping.htlhash);
+    const row: MappingRow = {
+      memoryStart: mapping.start,
+      memoryLimit: mapping.limit,
+      fileOffset: mapping.fileOffset ?? 0n,
+      filename: dictionary.strings.intern(mapping.path),
+      attributeSet: dictionary.attributeSets.intern(attributes),
+    };
+    return dictionary.mappings.intern(row);
+  }
+}
+
+interface UserMapping {
+  readonly index: number;
+  readonly bias: bigint;
+}
+
+interface FileMapping {
+  readonly path: string;
+  readonly buildId: string;
+  readonly htlhash?: string;
+  readonly start: bigint;
+  readonly limit: bigint;
+  readonly fileOffset?: bigint;
+}
+
+/**
+ * Where a mapping starts in its file when the file could not be read: at its offset, which is
+ * also the virtual address in most files. Code without a file keeps its place in memory,
+ * because that is what a perf map names it by.
+ */
+function unresolvedStart(mapping: ProcessMapping): bigint {
+  return mapping.path.startsWith("/") && !mapping.path.startsWith("//")
+    ? mapping.fileOffset
+    : mapping.start;
+}
+
+function frameType(dictionary: Dictionary, type: string): number {
+  const key = dictionary.strings.intern("profile.frame.type");
+  return dictionary.attributeSets.intern([
+    dictionary.attributes.intern(key, stringValue(type), 0),
+  ]);
+}
+
+function joined(low: number, high: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}
