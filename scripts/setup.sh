@@ -93,7 +93,7 @@ install_system_packages() {
 # The npm packages are as the lock file says when the stamp holds its hash.
 install_npm_packages() {
   stamp=node_modules/.setup-stamp
-  locked=$(cat package.json package-lock.json .npmrc | sha256sum)
+  locked=$(sha256sum package-lock.json .npmrc)
   [ "$(cat "$stamp" 2>/dev/null)" != "$locked" ] || return 0
   command -v npm >/dev/null || fail "npm is not installed. Install any Node from 18 on with npm."
   # A user without a home of his own still needs a place for npm's cache.
