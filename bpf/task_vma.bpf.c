@@ -62,6 +62,7 @@ struct vm_area_struct {
 
 struct task_struct {
 	unsigned int flags;
+	int exit_state;
 	int pid;
 	int tgid;
 	struct task_struct *real_parent;
@@ -120,7 +121,8 @@ int iterate_tasks(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct task_record record = {};
 
-	if (!task)
+	/* A zombie runs nothing, and its end was told already. */
+	if (!task || task->exit_state)
 		return 0;
 	record.pid = task->tgid;
 	record.tid = task->pid;

@@ -2,7 +2,9 @@
  * BPF objects, programs, maps and links with an owner: each `Disposable` gives back what it
  * holds, and `using` puts that in the right order.
  */
+import { join } from "node:path";
 import { CollectorError } from "../support/errors.ts";
+import { packageRoot } from "../support/package-root.ts";
 import { checked, ENOENT, errnoCode, errnoText } from "./errno.ts";
 import { addressOf } from "./ffi.ts";
 import * as libbpf from "./libbpf.ts";
@@ -24,6 +26,12 @@ const PROGRAM_INFO = {
   recursionMisses: 208,
   verifiedInstructions: 216,
 };
+
+/** Where `make bpf` puts the object of bpf/`name`.bpf.c for this machine. */
+export function bpfObjectPath(name: string): string {
+  const architecture = process.arch === "arm64" ? "arm64" : "x86_64";
+  return join(packageRoot(), "build/bpf", architecture, `${name}.bpf.o`);
+}
 
 export interface BpfObjectOptions {
   /** The whole contents of the section .rodata: what the program's constants are set to. */

@@ -11,13 +11,13 @@ const SYSCALL =
     ? { bpf: 280, perfEventOpen: 241, openat2: 437 }
     : { bpf: 321, perfEventOpen: 298, openat2: 437 };
 
-export const PROT_READ = 1;
-export const PROT_WRITE = 2;
-
-/** Bytes of a page of memory: 4096 on x86-64, up to 65536 on arm64. */
+/** The size of a page of memory: 4096 on x86-64; 4096, 16384 or 65536 on arm64. */
 export function pageSize(): number {
   return call(LIBC, ["getpagesize", "int"], [], []);
 }
+
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
 
 /** Maps `byteLength` bytes of a file shared with it. Returns the address or -errno. */
 export function mmapShared(fd: number, byteLength: number, protection: number, offset = 0): number {

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { CollectorError } from "../support/errors.ts";
 import { errnoCode, errnoText } from "./errno.ts";
-import { memoryAt } from "./ffi.ts";
+import { forgetMemory, memoryAt } from "./ffi.ts";
 import { mmapShared, munmap, PROT_READ, PROT_WRITE, pageSize, perfEventOpen } from "./libc.ts";
 import { PerfRing } from "./perf-ring.ts";
 import { readSideBandRecord, type SideBandRecord } from "./side-band-records.ts";
@@ -124,6 +124,7 @@ class CpuRing implements Disposable {
   readonly #fd: number;
   readonly #address: number;
   readonly #byteLength: number;
+  readonly #memory: Uint8Array<ArrayBuffer>;
   readonly #ring: PerfRing;
   #isOpen = true;
 
@@ -131,7 +132,8 @@ class CpuRing implements Disposable {
     this.#fd = fd;
     this.#address = address;
     this.#byteLength = byteLength;
-    this.#ring = new PerfRing(memoryAt(address, byteLength), pageSize());
+    this.#memory = memoryAt(address, byteLength);
+    this.#ring = new PerfRing(this.#memory, pageSize());
   }
 
   static open(cpu: number, ringBytes: number): CpuRing {
@@ -155,10 +157,11 @@ class CpuRing implements Disposable {
     });
   }
 
-  /** No view of the memory is used after this: the ring is private and its owner forgets it. */
+  /** Not to be drained after it. */
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    forgetMemory(this.#memory.buffer);
     munmap(this.#address, this.#byteLength);
     closeSync(this.#fd);
   }

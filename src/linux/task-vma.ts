@@ -14,10 +14,9 @@
  *                          48  …  path, padded to 8
  */
 import { closeSync, readSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { decodeUtf8 } from "../support/byte-reader.ts";
 import { limitExceeded, malformed } from "../support/errors.ts";
-import { type BpfLink, BpfObject } from "./bpf.ts";
+import { type BpfLink, BpfObject, bpfObjectPath } from "./bpf.ts";
 import { systemErrorName } from "./errno.ts";
 import { pageSize } from "./libc.ts";
 import { mappingPath, NO_DEVICE, type ProcessMapping } from "./process-mapping.ts";
@@ -27,6 +26,8 @@ export interface TaskRecord {
   readonly tid: number;
   readonly parentPid: number;
   readonly isKernelThread: boolean;
+  /** On its way out, so its EXIT record may have been written already. */
+  readonly isExiting: boolean;
   /** CLOCK_MONOTONIC. */
   readonly startNs: bigint;
   readonly name: string;
@@ -45,8 +46,6 @@ const READ_BYTES = 64 * 1024;
 /** The kernel pauses with EAGAIN after a million objects that gave no record. */
 const READ_RETRIES_MAX = 64;
 
-const OBJECT_PATH = fileURLToPath(new URL("../../build/bpf/task_vma.bpf.o", import.meta.url));
-
 /** The iterators, loaded once and read as often as needed. */
 export class TaskScanner implements Disposable {
   readonly #resources: DisposableStack;
@@ -60,7 +59,7 @@ export class TaskScanner implements Disposable {
   }
 
   /** @throws CollectorError  the object is missing or the kernel refuses it */
-  static open(objectPath: string = OBJECT_PATH): TaskScanner {
+  static open(objectPath: string = bpfObjectPath("task_vma")): TaskScanner {
     using stack = new DisposableStack();
     const object = stack.use(BpfObject.load(objectPath));
     const tasks = stack.use(object.program("iterate_tasks").attachIterator(iteratorOptions()));
@@ -68,7 +67,7 @@ export class TaskScanner implements Disposable {
     return new TaskScanner(stack.move(), tasks, vmas);
   }
 
-  /** Every thread of the host. */
+  /** Every thread of the host that is not a zombie. */
   tasks(): TaskRecord[] {
     return readTaskRecords(readIterator(this.#tasks));
   }
@@ -125,6 +124,7 @@ function readPatiently(fd: number, chunk: Uint8Array): number {
 const TASK_RECORD_BYTES = 40;
 const COMM_BYTES = 16;
 const VMA_HEADER_BYTES = 48;
+const PF_EXITING = 0x0000_0004;
 const PF_KTHREAD = 0x0020_0000;
 
 /** @throws CollectorError INPUT_MALFORMED  a record is cut off */
@@ -133,11 +133,13 @@ export function readTaskRecords(bytes: Uint8Array): TaskRecord[] {
   const records: TaskRecord[] = [];
   for (let at = 0; at < bytes.length; at += TASK_RECORD_BYTES) {
     if (at + TASK_RECORD_BYTES > bytes.length) throw malformed(`task record at ${at}`, "cut off");
+    const flags = view.getUint32(at + 12, true);
     records.push({
       pid: view.getUint32(at, true),
       tid: view.getUint32(at + 4, true),
       parentPid: view.getUint32(at + 8, true),
-      isKernelThread: (view.getUint32(at + 12, true) & PF_KTHREAD) !== 0,
+      isKernelThread: (flags & PF_KTHREAD) !== 0,
+      isExiting: (flags & PF_EXITING) !== 0,
       startNs: view.getBigUint64(at + 16, true),
       name: textUntilNul(bytes.subarray(at + 24, at + 24 + COMM_BYTES)),
     });

@@ -1,0 +1,157 @@
+import type { ProcessMapping } from "../../linux/process-mapping.ts";
+import { MappingSet } from "./mapping-set.ts";
+
+export type { ProcessMapping } from "../../linux/process-mapping.ts";
+
+/**
+ * One program in one process: an exec makes a new image, and so does a new process with a used
+ * pid. It keeps what is known of it after its end, for samples that are still on their way.
+ */
+export interface ProcessImage {
+  readonly pid: number;
+  readonly parentPid: number | undefined;
+  /** CLOCK_MONOTONIC: when this program began, or its process when that is not known. */
+  readonly startNs: bigint;
+  /** CLOCK_MONOTONIC: when it ended or was replaced; undefined while it runs. */
+  readonly exitNs: bigint | undefined;
+  /** The name of the first thread, at most 15 bytes. */
+  readonly processName: string;
+  /** As the process's own root names it; "" for a kernel thread and when it is not known. */
+  readonly executablePath: string;
+  readonly isKernelThread: boolean;
+  /** The last name of a thread; undefined for a thread that is not known. */
+  threadName(tid: number): string | undefined;
+  /** The executable mapping that holds an address, given as two unsigned halves. */
+  findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined;
+}
+
+/** Names of ended threads that one image keeps for samples on their way. */
+const ENDED_THREADS_MAX = 4096;
+/** Threads that one image knows: as many as the kernel gives process ids by default. */
+const THREADS_MAX = 32_768;
+
+export interface ImageOrigin {
+  readonly pid: number;
+  readonly parentPid: number | undefined;
+  readonly startNs: bigint;
+  readonly processName: string;
+  readonly executablePath: string;
+  readonly isKernelThread: boolean;
+  readonly mappings: MappingSet;
+  /** False when records of it were missed, so that its mappings or its name may be. */
+  readonly isComplete: boolean;
+}
+
+/** An image that the process table keeps up to date; only the table changes it. */
+export class TrackedImage implements ProcessImage {
+  readonly pid: number;
+  readonly startNs: bigint;
+  readonly isKernelThread: boolean;
+  readonly mappings: MappingSet;
+  parentPid: number | undefined;
+  exitNs: bigint | undefined;
+  processName: string;
+  executablePath: string;
+  isComplete: boolean;
+  /** The images before and after it in the same pid. */
+  previous: TrackedImage | undefined;
+  next: TrackedImage | undefined;
+  /** When it was last asked for or told of, in drains. */
+  lastUsed = 0;
+  readonly #threads = new Map<number, Thread>();
+  readonly #endedThreads: Thread[] = [];
+  #liveThreads = 0;
+
+  constructor(origin: ImageOrigin) {
+    this.pid = origin.pid;
+    this.parentPid = origin.parentPid;
+    this.startNs = origin.startNs;
+    this.processName = origin.processName;
+    this.executablePath = origin.executablePath;
+    this.isKernelThread = origin.isKernelThread;
+    this.mappings = origin.mappings;
+    this.isComplete = origin.isComplete;
+  }
+
+  threadName(tid: number): string | undefined {
+    return this.#threads.get(tid)?.name;
+  }
+
+  findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined {
+    return this.mappings.find((addressHigh >>> 0) * 2 ** 32 + (addressLow >>> 0));
+  }
+
+  get liveThreads(): number {
+    return this.#liveThreads;
+  }
+
+  /** Names a thread, which is new or has a new name. */
+  nameThread(tid: number, name: string): void {
+    if (tid === this.pid) this.processName = name;
+    const known = this.#threads.get(tid);
+    if (known !== undefined && known.exitNs === undefined) {
+      known.name = name;
+      return;
+    }
+    if (this.#threads.size >= THREADS_MAX) return;
+    this.#threads.set(tid, { tid, name, exitNs: undefined });
+    this.#liveThreads++;
+  }
+
+  /** Notes the end of a thread. False when it was not known, or ended before. */
+  endThread(tid: number, exitNs: bigint): boolean {
+    const thread = this.#threads.get(tid);
+    if (thread === undefined || thread.exitNs !== undefined) return false;
+    thread.exitNs = exitNs;
+    this.#liveThreads--;
+    this.#endedThreads.push(thread);
+    if (this.#endedThreads.length > ENDED_THREADS_MAX) this.#forgetEndedThreads(1);
+    return true;
+  }
+
+  get hasEndedThreads(): boolean {
+    return this.#endedThreads.length > 0;
+  }
+
+  /** Forgets the names of threads that ended before. */
+  forgetThreadsBefore(timeNs: bigint): void {
+    const kept = this.#endedThreads.findIndex((thread) => (thread.exitNs ?? 0n) >= timeNs);
+    this.#forgetEndedThreads(kept < 0 ? this.#endedThreads.length : kept);
+  }
+
+  /** Takes over who lives from a scan; what ended by it ended at `timeNs`. */
+  setThreads(tasks: readonly { tid: number; name: string }[], timeNs: bigint): void {
+    const alive = new Set(tasks.map((task) => task.tid));
+    for (const { tid } of this.#threads.values()) {
+      if (!alive.has(tid)) this.endThread(tid, timeNs);
+    }
+    for (const task of tasks) this.nameThread(task.tid, task.name);
+  }
+
+  #forgetEndedThreads(count: number): void {
+    for (const thread of this.#endedThreads.splice(0, count)) {
+      // The id may be in use again by then.
+      if (this.#threads.get(thread.tid) === thread) this.#threads.delete(thread.tid);
+    }
+  }
+}
+
+interface Thread {
+  readonly tid: number;
+  name: string;
+  exitNs: bigint | undefined;
+}
+
+/** A program of which only the name of the first thread is known, from the sample itself. */
+export function unknownImage(pid: number, startNs: bigint, processName: string): TrackedImage {
+  return new TrackedImage({
+    pid,
+    parentPid: undefined,
+    startNs,
+    processName,
+    executablePath: "",
+    isKernelThread: false,
+    mappings: new MappingSet(),
+    isComplete: false,
+  });
+}
