@@ -53,6 +53,18 @@ export class Dictionary {
     if (this.links.length === 0) this.links.append("", "");
   }
 
+  /** The first table, by OTLP's name, whose row 0 is there and is not the zero value. */
+  firstWrongZeroEntry(): string | undefined {
+    if (this.strings.at(0) !== "") return "string_table";
+    if (!isZeroFunction(this.functions)) return "function_table";
+    if (!isZeroMapping(this.mappings.at(0))) return "mapping_table";
+    if (!isZeroLocation(this.locations)) return "location_table";
+    if (this.stacks.size(0) !== 0) return "stack_table";
+    if (!isZeroAttribute(this.attributes)) return "attribute_table";
+    if (this.links.traceId(0) !== "" || this.links.spanId(0) !== "") return "link_table";
+    return undefined;
+  }
+
   /** Interns a string attribute with its key; returns the attribute's index. */
   internStringAttribute(key: string, value: string): number {
     return this.attributes.intern(this.strings.intern(key), stringValue(value), 0);
@@ -105,6 +117,13 @@ export class FunctionTable {
 
   get length(): number {
     return this.name.length;
+  }
+
+  /** Makes room for `count` more rows. */
+  reserve(count: number): void {
+    for (const column of [this.name, this.systemName, this.filename, this.startLine]) {
+      column.reserve(count);
+    }
   }
 
   append(name: number, systemName: number, filename: number, startLine: number): number {
@@ -216,6 +235,13 @@ export class LocationTable {
 
   get length(): number {
     return this.mapping.length;
+  }
+
+  /** Makes room for `count` more rows. */
+  reserve(count: number): void {
+    for (const column of [this.mapping, this.address, this.attributeSet, this.lineEnds]) {
+      column.reserve(count);
+    }
   }
 
   lineStart(row: number): number {
@@ -377,6 +403,37 @@ export class LinkTable {
 }
 
 const EMPTY_VALUE: AttributeValue = { type: "empty" };
+
+function isZeroFunction({ name, systemName, filename, startLine }: FunctionTable): boolean {
+  return (
+    name.at(0) === 0 && systemName.at(0) === 0 && filename.at(0) === 0 && startLine.at(0) === 0
+  );
+}
+
+function isZeroMapping(row: MappingRow): boolean {
+  return (
+    row.memoryStart === 0n &&
+    row.memoryLimit === 0n &&
+    row.fileOffset === 0n &&
+    row.filename === 0 &&
+    row.attributeSet === 0
+  );
+}
+
+function isZeroLocation({ mapping, address, attributeSet, lineEnds }: LocationTable): boolean {
+  return (
+    mapping.at(0) === 0 &&
+    address.low(0) === 0 &&
+    address.high(0) === 0 &&
+    attributeSet.at(0) === 0 &&
+    lineEnds.at(0) === 0
+  );
+}
+
+function isZeroAttribute(attributes: AttributeTable): boolean {
+  const { key, unit } = attributes;
+  return key.at(0) === 0 && unit.at(0) === 0 && attributes.value(0).type === "empty";
+}
 
 function functionHash(
   name: number,

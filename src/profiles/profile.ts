@@ -154,6 +154,8 @@ export class ProfileBatch {
   }
 }
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /** An empty profile with every field at its zero value; the caller sets what it knows. */
 export function emptyProfile(shape: SampleShape = "values"): Profile {
   return {
@@ -162,10 +164,10 @@ export function emptyProfile(shape: SampleShape = "values"): Profile {
     durationNano: 0n,
     periodType: { type: 0, unit: 0 },
     period: 0,
-    profileId: new Uint8Array(0),
+    profileId: NO_BYTES,
     droppedAttributesCount: 0,
     originalPayloadFormat: "",
-    originalPayload: new Uint8Array(0),
+    originalPayload: NO_BYTES,
     attributeSet: 0,
     samples: new Samples(shape),
   };
