@@ -24,6 +24,13 @@ export class Int32Column {
     this.data[this.length++] = value;
   }
 
+  /** Appends all rows of another column. */
+  append(other: Int32Column): void {
+    this.reserve(other.length);
+    this.data.set(other.data.subarray(0, other.length), this.length);
+    this.length += other.length;
+  }
+
   /** Makes room for `count` more rows, so that they can be written to `data` directly. */
   reserve(count: number): void {
     const needed = this.length + count;
@@ -44,6 +51,13 @@ export class Float64Column {
   push(value: number): void {
     if (this.length === this.data.length) this.reserve(1);
     this.data[this.length++] = value;
+  }
+
+  /** Appends all rows of another column. */
+  append(other: Float64Column): void {
+    this.reserve(other.length);
+    this.data.set(other.data.subarray(0, other.length), this.length);
+    this.length += other.length;
   }
 
   /** Makes room for `count` more rows, so that they can be written to `data` directly. */
@@ -72,6 +86,13 @@ export class Uint64Column {
     this.data[at] = low;
     this.data[at + 1] = high;
     this.length++;
+  }
+
+  /** Appends all rows of another column. */
+  append(other: Uint64Column): void {
+    this.reserve(other.length);
+    this.data.set(other.data.subarray(0, 2 * other.length), 2 * this.length);
+    this.length += other.length;
   }
 
   /** Makes room for `count` more rows, so that they can be written to `data` directly. */
