@@ -34,6 +34,8 @@ export interface ImageOrigin {
   readonly pid: number;
   readonly parentPid: number | undefined;
   readonly startNs: bigint;
+  /** When the process began, which runs one program after another; undefined when not known. */
+  readonly processStartNs: bigint | undefined;
   readonly processName: string;
   readonly executablePath: string;
   readonly isKernelThread: boolean;
@@ -45,14 +47,17 @@ export interface ImageOrigin {
 /** An image that the process table keeps up to date; only the table changes it. */
 export class TrackedImage implements ProcessImage {
   readonly pid: number;
-  readonly startNs: bigint;
   readonly isKernelThread: boolean;
   readonly mappings: MappingSet;
+  startNs: bigint;
+  processStartNs: bigint | undefined;
   parentPid: number | undefined;
   exitNs: bigint | undefined;
   processName: string;
   executablePath: string;
   isComplete: boolean;
+  /** After an exec: the first file that is mapped is the program. */
+  awaitsExecutable = false;
   /** The images before and after it in the same pid. */
   previous: TrackedImage | undefined;
   next: TrackedImage | undefined;
@@ -66,6 +71,7 @@ export class TrackedImage implements ProcessImage {
     this.pid = origin.pid;
     this.parentPid = origin.parentPid;
     this.startNs = origin.startNs;
+    this.processStartNs = origin.processStartNs;
     this.processName = origin.processName;
     this.executablePath = origin.executablePath;
     this.isKernelThread = origin.isKernelThread;
@@ -74,7 +80,7 @@ export class TrackedImage implements ProcessImage {
   }
 
   threadName(tid: number): string | undefined {
-    return this.#threads.get(tid)?.name;
+    return this.#threads.get(tid)?.name || undefined;
   }
 
   findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined {
@@ -119,13 +125,18 @@ export class TrackedImage implements ProcessImage {
     this.#forgetEndedThreads(kept < 0 ? this.#endedThreads.length : kept);
   }
 
-  /** Takes over who lives from a scan; what ended by it ended at `timeNs`. */
-  setThreads(tasks: readonly { tid: number; name: string }[], timeNs: bigint): void {
+  /**
+   * Takes over who lives from a scan; who is gone by it ended at `timeNs`. A thread on its way
+   * out is not added, because its end may have been told before.
+   */
+  setThreads(tasks: readonly ScannedThread[], timeNs: bigint): void {
     const alive = new Set(tasks.map((task) => task.tid));
     for (const { tid } of this.#threads.values()) {
       if (!alive.has(tid)) this.endThread(tid, timeNs);
     }
-    for (const task of tasks) this.nameThread(task.tid, task.name);
+    for (const { tid, name, isExiting } of tasks) {
+      if (!isExiting) this.nameThread(tid, name);
+    }
   }
 
   #forgetEndedThreads(count: number): void {
@@ -134,6 +145,12 @@ export class TrackedImage implements ProcessImage {
       if (this.#threads.get(thread.tid) === thread) this.#threads.delete(thread.tid);
     }
   }
+}
+
+interface ScannedThread {
+  readonly tid: number;
+  readonly name: string;
+  readonly isExiting: boolean;
 }
 
 interface Thread {
@@ -148,6 +165,7 @@ export function unknownImage(pid: number, startNs: bigint, processName: string):
     pid,
     parentPid: undefined,
     startNs,
+    processStartNs: undefined,
     processName,
     executablePath: "",
     isKernelThread: false,
