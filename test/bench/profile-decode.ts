@@ -1,7 +1,7 @@
 import { decodeOtlp } from "../../src/profiles/otlp/decode.ts";
 import { encodeOtlp } from "../../src/profiles/otlp/encode.ts";
+import { otlpOracle } from "../../src/profiles/testing/otlp-oracle.ts";
 import { FILE_LIMITS } from "../../src/support/limits.ts";
-import { otlpOracle } from "../fuzz/otlp-oracle.ts";
 import { largeProfile } from "./large-profile.ts";
 
 /**
