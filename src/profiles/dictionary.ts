@@ -53,6 +53,20 @@ export class Dictionary {
     if (this.links.length === 0) this.links.append("", "");
   }
 
+  /** The first table, by OTLP's name, that has no rows at all. */
+  firstEmptyTable(): string | undefined {
+    const lengths: readonly [string, number][] = [
+      ["string_table", this.strings.length],
+      ["function_table", this.functions.length],
+      ["mapping_table", this.mappings.length],
+      ["location_table", this.locations.length],
+      ["stack_table", this.stacks.length],
+      ["attribute_table", this.attributes.length],
+      ["link_table", this.links.length],
+    ];
+    return lengths.find(([, length]) => length === 0)?.[0];
+  }
+
   /** The first table, by OTLP's name, whose row 0 is there and is not the zero value. */
   firstWrongZeroEntry(): string | undefined {
     if (this.strings.at(0) !== "") return "string_table";

@@ -25,8 +25,9 @@ const NO_MAPPING: MappingRow = {
  * that the sender gave them.
  *
  * @param ranges  where it stands; protobuf lets a sender split a message
+ * @returns whether it has any row; only a message without profiles may have none
  */
-export function decodeDictionary(input: OtlpInput, ranges: readonly Range[]): void {
+export function decodeDictionary(input: OtlpInput, ranges: readonly Range[]): boolean {
   const counts = new Int32Array(TABLES + 1);
   for (const range of ranges) readStrings(input, range, counts);
   const { functions, locations, stacks } = input.dictionary;
@@ -35,7 +36,13 @@ export function decodeDictionary(input: OtlpInput, ranges: readonly Range[]): vo
   locations.reserve(counts[2] as number);
   stacks.ends.reserve(counts[7] as number);
   for (const range of ranges) readTables(input, range);
+  if (counts.every((count) => count === 0)) {
+    input.dictionary.addMissingZeroEntries();
+    return false;
+  }
+  checkZeroEntries(input);
   checkReferences(input);
+  return true;
 }
 
 function readStrings(input: OtlpInput, range: Range, counts: Int32Array): void {
@@ -297,26 +304,10 @@ function checkColumn(input: OtlpInput, what: string, column: Int32Column, rowCou
   }
 }
 
-/**
- * Every table must begin with its zero value. Only a message that carries nothing may leave
- * the tables out.
- */
-export function checkZeroEntries(input: OtlpInput, hasProfiles: boolean): void {
-  const { dictionary: tables, reader } = input;
-  const lengths: readonly [string, number][] = [
-    ["string_table", tables.strings.length],
-    ["function_table", tables.functions.length],
-    ["mapping_table", tables.mappings.length],
-    ["location_table", tables.locations.length],
-    ["stack_table", tables.stacks.length],
-    ["attribute_table", tables.attributes.length],
-    ["link_table", tables.links.length],
-  ];
-  if (hasProfiles || lengths.some(([, length]) => length > 0)) {
-    const empty = lengths.find(([, length]) => length === 0);
-    if (empty) throw reader.error(`${empty[0]} lacks its row 0, which must be the zero value`);
-  }
-  const wrong = tables.firstWrongZeroEntry();
+/** Every table must begin with its zero value. */
+function checkZeroEntries({ dictionary, reader }: OtlpInput): void {
+  const missing = dictionary.firstEmptyTable();
+  if (missing) throw reader.error(`${missing} lacks its row 0, which must be the zero value`);
+  const wrong = dictionary.firstWrongZeroEntry();
   if (wrong) throw reader.error(`row 0 of ${wrong} is not the zero value`);
-  tables.addMissingZeroEntries();
 }

@@ -10,7 +10,7 @@ import {
   type ScopeProfiles,
 } from "../profile.ts";
 import { pushKeyValue } from "./decode-attributes.ts";
-import { checkZeroEntries, decodeDictionary, type Range } from "./decode-dictionary.ts";
+import { decodeDictionary, type Range } from "./decode-dictionary.ts";
 import { decodeProfile } from "./decode-profile.ts";
 import * as field from "./fields.ts";
 import { INPUT_NAME, OtlpInput } from "./input.ts";
@@ -70,15 +70,16 @@ function decodeProfilesData(input: OtlpInput): ProfileBatch {
       dictionaries.push(skippedRange(input));
     } else input.skipUnknown(tag, "ProfilesData", 2);
   }
-  decodeDictionary(input, dictionaries);
+  const hasDictionary = decodeDictionary(input, dictionaries);
   const batch = new ProfileBatch(input.dictionary);
   for (const range of resources) {
     reader.offset = range.start;
     reader.end = range.end;
     batch.resourceProfiles.push(decodeResourceProfiles(input));
   }
-  const hasProfiles = batch.profiles().next().done === false;
-  checkZeroEntries(input, hasProfiles);
+  if (!hasDictionary && batch.profiles().next().done === false) {
+    throw reader.error("the message has profiles and no dictionary");
+  }
   return batch;
 }
 
