@@ -104,8 +104,8 @@ export function addressOf(memory: Uint8Array): number {
 }
 
 /**
- * A view of `byteLength` bytes at `address`, without a copy. The caller keeps the memory
- * mapped for as long as the view is used; writing where the mapping is read-only is fatal.
+ * A view of `byteLength` bytes at `address`, without a copy. Writing where the mapping is
+ * read-only is fatal, and so is a look after the memory is gone: `forgetMemory` comes first.
  */
 export function memoryAt(address: number, byteLength: number): Uint8Array<ArrayBuffer> {
   const external = load({
@@ -116,4 +116,9 @@ export function memoryAt(address: number, byteLength: number): Uint8Array<ArrayB
     paramsValue: [address, 0, 0],
   });
   return createExternalBuffer(external, byteLength) as Uint8Array<ArrayBuffer>;
+}
+
+/** Makes every view of what `memoryAt` gave empty, so that a late look finds nothing. */
+export function forgetMemory(memory: ArrayBuffer): void {
+  memory.transfer(0);
 }
