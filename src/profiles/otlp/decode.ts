@@ -47,6 +47,11 @@ export function decodeOtlp(bytes: Uint8Array, limits: ProfileLimits): ProfileBat
   return batch;
 }
 
+/** The same for bytes whose layout is known to be the present one. */
+export function decodePresentLayout(bytes: Uint8Array, limits: ProfileLimits): ProfileBatch {
+  return decodeProfilesData(new OtlpInput(bytes, limits));
+}
+
 function refuseOldLayout(version: string | undefined): void {
   if (version === undefined) return;
   throw malformed(

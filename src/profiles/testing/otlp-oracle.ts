@@ -256,7 +256,10 @@ function checkZeroEntries(dictionary: Dictionary, hasProfiles: boolean): void {
   const { strings, functions, mappings, locations, stacks, attributes, links } = dictionary;
   const tables = [strings, functions, mappings, locations, stacks, attributes, links];
   const isEmpty = tables.every((table) => table.length === 0);
-  if (isEmpty && !hasProfiles) return;
+  if (isEmpty && !hasProfiles) {
+    dictionary.addMissingZeroEntries();
+    return;
+  }
   check(
     tables.every((table) => table.length > 0),
     "a table without a zero entry",
