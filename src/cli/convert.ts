@@ -1,5 +1,5 @@
-import { encodableFormat, readProfile } from "./profile-file.ts";
 import { writeOutput } from "../support/output.ts";
+import { encodableFormat, readProfile } from "./profile-file.ts";
 
 export interface ConvertOptions {
   readonly input: string;

@@ -47,7 +47,8 @@ function formatOfOutput(path: string): ProfileFormat {
  */
 export async function readProfile(path: string, name: string | undefined): Promise<ProfileBatch> {
   const named = name === undefined ? formatOfPath(path) : formatNamed(name);
-  const bytes = path === STANDARD_STREAM ? await readAll(process.stdin, path) : await readFile(path);
+  const bytes =
+    path === STANDARD_STREAM ? await readAll(process.stdin, path) : await readFile(path);
   const format = named ?? formatOfContent(bytes);
   if (format === undefined) {
     throw new CollectorError(

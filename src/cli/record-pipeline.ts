@@ -1,6 +1,7 @@
 import { singleFile } from "../exporters/single_file/index.ts";
 import type { ComponentContext, Exporter } from "../pipeline/component.ts";
 import { SharedServices } from "../pipeline/shared-services.ts";
+import { symbolizeDefaults } from "../processors/symbolize/config.ts";
 import { SymbolizeProcessor } from "../processors/symbolize/processor.ts";
 import type { ProfileFormat } from "../profiles/formats.ts";
 import { ebpfDefaults } from "../receivers/ebpf/config.ts";
@@ -31,7 +32,7 @@ export class RecordPipeline implements AsyncDisposable {
     const { output: path, format } = options;
     this.#exporter = singleFile.create({ path, format }, context);
     this.#processor = new SymbolizeProcessor(
-      { demangle: options.demangle },
+      { ...symbolizeDefaults, demangle: options.demangle },
       { ...context, next: this.#exporter },
     );
     this.receiver = new EbpfReceiver(

@@ -35,7 +35,8 @@ export class RecordProgress implements Disposable {
     this[Symbol.dispose]();
     if (this.#options.quiet) return;
     const { delivered, lost, processes } = this.#counters();
-    const file = this.#options.output === STANDARD_STREAM ? "standard output" : this.#options.output;
+    const file =
+      this.#options.output === STANDARD_STREAM ? "standard output" : this.#options.output;
     process.stderr.write(
       `${count(delivered, "sample")} of ${count(processes, "process", "processes")}, ` +
         `${lost.toLocaleString("en")} lost, ` +

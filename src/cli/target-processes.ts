@@ -17,7 +17,10 @@ export function requireProcesses(pids: readonly number[]): void {
       throw new CollectorError("NOT_FOUND", `no process ${pid} runs here: \`ps ax\` lists them`);
     }
     if (leader !== pid) {
-      throw new CollectorError("NOT_FOUND", `${pid} is a thread of process ${leader}: use -p ${leader}`);
+      throw new CollectorError(
+        "NOT_FOUND",
+        `${pid} is a thread of process ${leader}: use -p ${leader}`,
+      );
     }
   }
 }

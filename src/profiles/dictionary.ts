@@ -324,6 +324,30 @@ export class LocationTable {
     return found >= 0 ? found : this.append(mapping, addressLow, addressHigh, lines, attributeSet);
   }
 
+  /**
+   * Gives rows other lines; a row for which `linesOf` returns undefined keeps its own. Rows keep
+   * their indices, so stacks that refer to them stay as they are.
+   */
+  replaceLines(linesOf: (row: number) => ArrayLike<number> | undefined): void {
+    const functions = this.lineFunction.data.slice(0, this.lineFunction.length);
+    const numbers = this.lineNumber.data.slice(0, this.lineNumber.length);
+    const columns = this.lineColumn.data.slice(0, this.lineColumn.length);
+    const ends = this.lineEnds.data.slice(0, this.length);
+    for (const column of [this.lineFunction, this.lineNumber, this.lineColumn]) column.length = 0;
+    for (let row = 0; row < this.length; row++) {
+      const lines = linesOf(row);
+      const start = row === 0 ? 0 : (ends[row - 1] as number);
+      for (let i = 0; lines !== undefined && i + 2 < lines.length; i += 3) {
+        this.pushLine(lines[i] as number, lines[i + 1] as number, lines[i + 2] as number);
+      }
+      for (let line = start; lines === undefined && line < (ends[row] as number); line++) {
+        this.pushLine(functions[line] as number, numbers[line] as number, columns[line] as number);
+      }
+      this.lineEnds.data[row] = this.lineFunction.length;
+    }
+    this.#index = undefined;
+  }
+
   #linesEqual(row: number, lines: ArrayLike<number>): boolean {
     const start = this.lineStart(row);
     const count = this.lineEnd(row) - start;

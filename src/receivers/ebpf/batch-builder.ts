@@ -42,7 +42,9 @@ export function buildBatch(window: SampleWindow, options: BatchOptions): Profile
   const timesByRow = options.timestamps ? groupTimes(window) : undefined;
 
   for (const [index, row] of window.rows.entries()) {
-    const profile = profiles.getOrInsertComputed(row.image, () => addResource(batch, row.image, options));
+    const profile = profiles.getOrInsertComputed(row.image, () =>
+      addResource(batch, row.image, options),
+    );
     const stack = internStack(batch, stacks, window, row);
     const attributeSet = internThread(batch, row);
     if (timesByRow === undefined) {

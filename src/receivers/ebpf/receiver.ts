@@ -1,11 +1,12 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
-import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { messageOf } from "../../support/errors.ts";
 import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
+import type { KernelLayout } from "../../symbols/kernel/layout.ts";
+import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
-import { OnCpuSampler } from "./on-cpu-sampler.ts";
 import { openerOf } from "./executable-opener.ts";
+import { OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import { SampleWindow, type WindowRow } from "./sample-window.ts";
@@ -47,7 +48,7 @@ export class EbpfReceiver implements Receiver {
   async start(): Promise<void> {
     if (this.#running !== undefined) return;
     const services = this.#context.shared.get(symbolServices);
-    await services.kernel.load();
+    const kernel = await services.kernelLayout();
     // The side-band first: from here on no mapping can be missed.
     const processes = ProcessTable.start();
     try {
@@ -56,13 +57,20 @@ export class EbpfReceiver implements Receiver {
         ringBytes: this.#config.ringBytes,
         ...(this.#config.pids !== undefined && { pids: this.#config.pids }),
       });
-      this.#running = new Running({ processes, sampler, services });
+      this.#running = {
+        processes,
+        sampler,
+        services,
+        kernel,
+        ...this.#newWindow(sampler),
+        timer: setInterval(() => this.#tick(), DRAIN_INTERVAL_MS),
+        isReporting: false,
+        report: Promise.resolve(),
+      };
     } catch (error) {
       processes[Symbol.dispose]();
       throw error;
     }
-    this.#beginWindow(this.#running);
-    this.#running.timer = setInterval(() => this.#tick(), DRAIN_INTERVAL_MS);
   }
 
   /** Sends what was sampled up to now, then gives everything back. */
@@ -146,27 +154,35 @@ export class EbpfReceiver implements Receiver {
     }
   }
 
-  #beginWindow(running: Running): void {
-    running.window = new SampleWindow({ keepTimes: this.#config.timestamps });
-    running.windowStartNs = this.#context.clock.monotonicNanos();
+  #newWindow(sampler: OnCpuSampler): Pick<Running, "window" | "windowStartNs"> {
+    const { periodNs } = sampler;
+    return {
+      window: new SampleWindow({ keepTimes: this.#config.timestamps, periodNs }),
+      windowStartNs: this.#context.clock.monotonicNanos(),
+    };
   }
 
   async #report(running: Running): Promise<void> {
     const { window, windowStartNs, services } = running;
-    this.#beginWindow(running);
+    Object.assign(running, this.#newWindow(running.sampler));
     if (window.isEmpty) return;
     await services.executables.settled();
     const { clock, logger, next } = this.#context;
     const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
     const batch = buildBatch(window, {
-      scope: { name: PROGRAM_NAME, version: programVersion(), attributes: [], droppedAttributesCount: 0 },
+      scope: {
+        name: PROGRAM_NAME,
+        version: programVersion(),
+        attributes: [],
+        droppedAttributesCount: 0,
+      },
       startUnixNano: windowStartNs + monotonicToUnixNano,
       durationNano: running.windowStartNs - windowStartNs,
       periodNano: running.sampler.periodNs,
       monotonicToUnixNano,
       timestamps: this.#config.timestamps,
       executables: services.executables,
-      kernel: services.kernel,
+      kernel: running.kernel,
     });
     try {
       await next.consume(batch);
@@ -186,19 +202,14 @@ export class EbpfReceiver implements Receiver {
 }
 
 /** What exists between start and stop. */
-class Running {
+interface Running {
   readonly processes: ProcessTable;
   readonly sampler: OnCpuSampler;
   readonly services: SymbolServices;
-  window = new SampleWindow({ keepTimes: false });
-  windowStartNs = 0n;
+  readonly kernel: KernelLayout;
+  window: SampleWindow;
+  windowStartNs: bigint;
   timer: NodeJS.Timeout | undefined;
-  isReporting = false;
-  report: Promise<void> = Promise.resolve();
-
-  constructor(parts: Pick<Running, "processes" | "sampler" | "services">) {
-    this.processes = parts.processes;
-    this.sampler = parts.sampler;
-    this.services = parts.services;
-  }
+  isReporting: boolean;
+  report: Promise<void>;
 }

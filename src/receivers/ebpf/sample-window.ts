@@ -1,6 +1,6 @@
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { ListTable } from "../../profiles/list-table.ts";
 import { mixHash, RowIndex } from "../../profiles/row-index.ts";
-import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import type { RawSample } from "./on-cpu-sampler.ts";
 import type { ProcessImage } from "./process-image.ts";
 
@@ -43,18 +43,21 @@ export class SampleWindow {
   readonly userStacks: ListTable = new ListTable();
   readonly kernelStacks: ListTable = new ListTable();
   readonly rows: WindowRow[] = [];
-  /** The sum of the values of each row. */
+  /** The samples of each row. */
   readonly values: Float64Column = new Float64Column();
   /** For every sample, when timestamps are kept: its row, and its time. */
   readonly timedRows: Int32Column = new Int32Column();
   readonly times: bigint[] = [];
   readonly #keepTimes: boolean;
+  readonly #periodNs: number;
   readonly #index = new RowIndex();
   readonly #imageIds = new Map<ProcessImage, number>();
   #pending: PendingSample[] = [];
 
-  constructor(options: { keepTimes: boolean }) {
+  /** @param options.periodNs  CPU time of one sample, by which values are counted */
+  constructor(options: { keepTimes: boolean; periodNs: number }) {
     this.#keepTimes = options.keepTimes;
+    this.#periodNs = options.periodNs;
   }
 
   get isEmpty(): boolean {
@@ -91,7 +94,8 @@ export class SampleWindow {
 
   #count(sample: PendingSample, image: ProcessImage): void {
     const row = this.#rowOf(sample, image);
-    this.values.data[row] = this.values.at(row) + sample.value;
+    const ticks = Math.round(sample.value / this.#periodNs);
+    this.values.data[row] = this.values.at(row) + ticks;
     if (!this.#keepTimes) return;
     this.timedRows.push(row);
     this.times.push(sample.timeNs);
@@ -101,7 +105,9 @@ export class SampleWindow {
     let hash = mixHash(this.#imageId(image), sample.threadId);
     hash = mixHash(mixHash(hash, sample.cpu), sample.userStack);
     hash = mixHash(mixHash(hash, sample.kernelStack), sample.result);
-    const found = this.#index.find(hash, (row) => isSame(this.rows[row] as WindowRow, sample, image));
+    const found = this.#index.find(hash, (row) =>
+      isSame(this.rows[row] as WindowRow, sample, image),
+    );
     if (found >= 0) return found;
     const row = this.rows.push(rowFrom(sample, image)) - 1;
     this.values.push(0);

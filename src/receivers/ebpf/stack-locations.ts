@@ -1,11 +1,11 @@
 import { stringValue } from "../../profiles/attribute-value.ts";
 import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
 import type { ListTable } from "../../profiles/list-table.ts";
-import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import { fileAddress } from "../../symbols/elf/file-address.ts";
+import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
+import { incompleteFrame } from "./incomplete-frame.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
-import { type StackResult, stackResultFrame } from "./sample-record.ts";
 
 /**
  * Turns the raw addresses of a window into locations of one dictionary.
@@ -52,7 +52,11 @@ export class StackLocations {
    * Appends the locations of a row of raw user frames, leaf first. The first is exact: it was
    * interrupted there, or entered the kernel there.
    */
-  addUser(locations: number[], stacks: ListTable, row: { image: ProcessImage; stack: number }): void {
+  addUser(
+    locations: number[],
+    stacks: ListTable,
+    row: { image: ProcessImage; stack: number },
+  ): void {
     const known = this.#userByImage.getOrInsertComputed(row.image, () => new Map());
     const start = stacks.start(row.stack);
     const end = stacks.end(row.stack);
@@ -60,13 +64,15 @@ export class StackLocations {
       // User addresses are below 2^53 on every supported machine, so a number holds them.
       const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
       const address = place === start || raw === 0 ? raw : raw - 1;
-      locations.push(known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)));
+      locations.push(
+        known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)),
+      );
     }
   }
 
   /** Appends the frame that marks a stack which is not whole; nothing for a whole one. */
-  addResult(locations: number[], result: StackResult): void {
-    const name = stackResultFrame(result);
+  addResult(locations: number[], result: number): void {
+    const name = incompleteFrame(result);
     if (name === undefined) return;
     const { functions, locations: table, strings } = this.#dictionary;
     const line = [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
@@ -75,7 +81,8 @@ export class StackLocations {
 
   #kernelLocation(address: bigint): number {
     return this.#kernelByAddress.getOrInsertComputed(address, () => {
-      const { mappingName, buildId, offset } = this.#kernel.locate(address);
+      const { mappingName, offset } = this.#kernel.locate(address);
+      const { buildId } = this.#kernel;
       const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
       return this.#intern(mapping, offset, this.#kernelType);
     });
@@ -84,14 +91,17 @@ export class StackLocations {
   #userLocation(image: ProcessImage, address: number): number {
     const mapping = image.findMapping(address >>> 0, Math.floor(address / 2 ** 32));
     if (mapping === undefined) return this.#intern(0, BigInt(address), this.#nativeType);
-    const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () => this.#userMapping(mapping));
+    const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () =>
+      this.#userMapping(mapping),
+    );
     return this.#intern(index, BigInt(address) - bias, this.#nativeType);
   }
 
   /** The mapping as its file sees it: `bias` is what memory addresses are above file addresses. */
   #userMapping(mapping: ProcessMapping): UserMapping {
     const info = this.#executables.infoOf(mapping);
-    const start = "missing" in info ? undefined : fileAddress(info.segments, mapping, mapping.start);
+    const start =
+      "missing" in info ? undefined : fileAddress(info.segments, mapping, mapping.start);
     const size = mapping.end - mapping.start;
     const fileStart = start ?? unresolvedStart(mapping);
     const index = this.#internMapping({
@@ -138,7 +148,7 @@ interface UserMapping {
 interface FileMapping {
   readonly path: string;
   readonly buildId: string;
-  readonly htlhash?: string;
+  readonly htlhash?: string | undefined;
   readonly start: bigint;
   readonly limit: bigint;
   readonly fileOffset?: bigint;
@@ -157,9 +167,7 @@ function unresolvedStart(mapping: ProcessMapping): bigint {
 
 function frameType(dictionary: Dictionary, type: string): number {
   const key = dictionary.strings.intern("profile.frame.type");
-  return dictionary.attributeSets.intern([
-    dictionary.attributes.intern(key, stringValue(type), 0),
-  ]);
+  return dictionary.attributeSets.intern([dictionary.attributes.intern(key, stringValue(type), 0)]);
 }
 
 function joined(low: number, high: number): bigint {

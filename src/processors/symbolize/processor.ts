@@ -1,0 +1,175 @@
+import type { Processor, ProfileConsumer, SourceContext } from "../../pipeline/component.ts";
+import { valueText } from "../../profiles/attribute-value.ts";
+import type { Dictionary } from "../../profiles/dictionary.ts";
+import type { ProfileBatch } from "../../profiles/profile.ts";
+import { isUnresolved, unresolvedName } from "../../profiles/unresolved-name.ts";
+import { isMissing, type Missing, type SymbolFrame } from "../../symbols/executable-file.ts";
+import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
+import type { FramesOfAddresses } from "../../symbols/worker-protocol.ts";
+import type { SymbolizeConfig } from "./config.ts";
+
+/** What the processor has done so far, in frames of samples: a frame counts once a sample. */
+export interface SymbolizeCounters {
+  readonly frames: number;
+  readonly unnamedFrames: number;
+  /** unnamedFrames / frames; 0 before the first. */
+  readonly unnamedShare: number;
+}
+
+/**
+ * Names the locations that have no lines: native code by the symbol table of its file, the
+ * kernel by kallsyms. Samples and their order stay as they are.
+ */
+export class SymbolizeProcessor implements Processor {
+  readonly #config: SymbolizeConfig;
+  readonly #services: SymbolServices;
+  readonly #next: ProfileConsumer;
+  #frames = 0;
+  #unnamedFrames = 0;
+
+  constructor(config: SymbolizeConfig, context: SourceContext) {
+    this.#config = config;
+    this.#next = context.next;
+    this.#services = context.shared.get(symbolServices);
+  }
+
+  async start(): Promise<void> {
+    // Processes may be gone when their samples arrive: their symbols are read when they are met.
+    this.#services.executables.loadSymbols = true;
+  }
+
+  async stop(): Promise<void> {}
+
+  /** Passes the batch on with names. Rejects only with what the next component rejects with. */
+  async consume(batch: ProfileBatch): Promise<void> {
+    const { dictionary } = batch;
+    const frames = new Map<number, readonly SymbolFrame[]>();
+    const byMapping = unnamedByMapping(dictionary);
+    await Promise.all(
+      Array.from(byMapping, async ([mapping, locations]) => {
+        const answer = await this.#symbolize(dictionary, mapping, locations);
+        if (isMissing(answer)) return;
+        for (const [index, location] of locations.entries()) {
+          frames.set(location, answer[index] ?? []);
+        }
+      }),
+    );
+    this.#setLines(dictionary, new Set([...byMapping.values()].flat()), frames);
+    this.#count(batch);
+    await this.#next.consume(batch);
+  }
+
+  get counters(): SymbolizeCounters {
+    const frames = this.#frames;
+    const unnamedFrames = this.#unnamedFrames;
+    return { frames, unnamedFrames, unnamedShare: frames === 0 ? 0 : unnamedFrames / frames };
+  }
+
+  async #symbolize(
+    dictionary: Dictionary,
+    mapping: number,
+    locations: readonly number[],
+  ): Promise<FramesOfAddresses | Missing> {
+    const addresses = BigUint64Array.from(locations, (location) =>
+      dictionary.locations.address.bigint(location),
+    );
+    const path = dictionary.strings.at(dictionary.mappings.filename.at(mapping));
+    const attributes = dictionary.mappings.attributeSet.at(mapping);
+    const buildId = attributeText(dictionary, attributes, "process.executable.build_id.gnu");
+    const htlhash = attributeText(dictionary, attributes, "process.executable.build_id.htlhash");
+    if (frameTypeOf(dictionary, locations[0] as number) === "kernel") {
+      return this.#symbolizeKernel(path, buildId, addresses);
+    }
+    const { executables, symbolizer } = this.#services;
+    const file = executables.find({ path, buildId, htlhash });
+    return isMissing(file) ? file : symbolizer.symbolize(file, addresses, this.#config.demangle);
+  }
+
+  /** Distances from the start of the kernel, or a module, that runs here; not of another one. */
+  async #symbolizeKernel(
+    mappingName: string,
+    buildId: string,
+    offsets: BigUint64Array,
+  ): Promise<FramesOfAddresses | Missing> {
+    const layout = await this.#services.kernelLayout();
+    if (layout.missing !== undefined) return { missing: layout.missing };
+    if (buildId !== layout.buildId) return { missing: "another kernel" };
+    const addresses = Array.from(offsets, (offset) => layout.addressOf({ mappingName, offset }));
+    if (addresses.includes(undefined)) return { missing: `no module ${mappingName} is loaded` };
+    return this.#services.symbolizer.symbolizeKernel(BigUint64Array.from(addresses as bigint[]));
+  }
+
+  #setLines(
+    dictionary: Dictionary,
+    asked: ReadonlySet<number>,
+    frames: ReadonlyMap<number, readonly SymbolFrame[]>,
+  ): void {
+    const { strings, functions, locations } = dictionary;
+    locations.replaceLines((location) => {
+      if (!asked.has(location)) return undefined;
+      const found = frames.get(location) ?? [];
+      if (found.length === 0) return this.#unresolvedLines(dictionary, location);
+      return found.flatMap((frame) => [
+        functions.intern(
+          strings.intern(frame.name),
+          strings.intern(frame.systemName),
+          strings.intern(frame.file ?? ""),
+          0,
+        ),
+        frame.line ?? 0,
+        0,
+      ]);
+    });
+  }
+
+  #unresolvedLines(dictionary: Dictionary, location: number): number[] | undefined {
+    if (!this.#config.nameUnresolved) return undefined;
+    const { strings, functions, locations, mappings } = dictionary;
+    const path = strings.at(mappings.filename.at(locations.mapping.at(location)));
+    const name = unresolvedName(path, locations.address.bigint(location));
+    return [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
+  }
+
+  #count(batch: ProfileBatch): void {
+    const { locations, stacks } = batch.dictionary;
+    const unnamed = new Uint8Array(locations.length);
+    for (let row = 0; row < locations.length; row++) {
+      unnamed[row] = isUnresolved(batch.dictionary, row) ? 1 : 0;
+    }
+    for (const { profile } of batch.profiles()) {
+      const { samples } = profile;
+      for (let sample = 0; sample < samples.length; sample++) {
+        const value = samples.value.at(sample);
+        const end = stacks.end(samples.stack.at(sample));
+        for (let place = stacks.start(samples.stack.at(sample)); place < end; place++) {
+          this.#frames += value;
+          if (unnamed[stacks.item(place)] === 1) this.#unnamedFrames += value;
+        }
+      }
+    }
+  }
+}
+
+/** The locations that have no lines, by mapping; those of the kernel's mapping are all kernel. */
+function unnamedByMapping(dictionary: Dictionary): Map<number, number[]> {
+  const { locations } = dictionary;
+  const byMapping = new Map<number, number[]>();
+  for (let row = 1; row < locations.length; row++) {
+    if (locations.lineStart(row) !== locations.lineEnd(row)) continue;
+    byMapping.getOrInsertComputed(locations.mapping.at(row), () => []).push(row);
+  }
+  return byMapping;
+}
+
+function frameTypeOf(dictionary: Dictionary, location: number): string {
+  return attributeText(
+    dictionary,
+    dictionary.locations.attributeSet.at(location),
+    "profile.frame.type",
+  );
+}
+
+function attributeText(dictionary: Dictionary, attributeSet: number, key: string): string {
+  const value = dictionary.findAttribute(attributeSet, key);
+  return value === undefined ? "" : valueText(value);
+}

@@ -1,0 +1,51 @@
+import type { LoadSegment } from "./elf/elf-file.ts";
+
+/** An answer that is not there, and why, in words that can stand in a log. */
+export interface Missing {
+  readonly missing: string;
+}
+
+/** Open for reading: a descriptor that its owner closes, or bytes in memory. */
+export type FileSource = FileDescriptor | { readonly bytes: Uint8Array };
+
+export interface FileDescriptor extends Disposable {
+  readonly fd: number;
+}
+
+/** A file with code, by the identity under which its tables are kept. */
+export interface ExecutableFile {
+  /** Equal keys are the same contents. */
+  readonly key: string;
+  /**
+   * The build id that the file must have, lower-case hex; "" when none is known. Tables of
+   * another build would give wrong names, so a file that differs is refused.
+   */
+  readonly buildId: string;
+  /** Opens it. The caller closes what it gets. */
+  open(): FileSource | Missing;
+}
+
+/** What identifies a file and where its contents go in memory. */
+export interface ExecutableInfo {
+  /** GNU build id, lower-case hex; "" when the file has none. */
+  readonly buildId: string;
+  /** Go's own build id; "" when it is not a Go program. */
+  readonly goBuildId: string;
+  /** OpenTelemetry's hash of the contents, hex. */
+  readonly htlhash: string;
+  readonly segments: readonly LoadSegment[];
+}
+
+/** One function at an address; several for one address are inlined, innermost first. */
+export interface SymbolFrame {
+  /** What people read. */
+  readonly name: string;
+  /** The symbol as it is stored. */
+  readonly systemName: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export function isMissing(answer: object): answer is Missing {
+  return "missing" in answer;
+}

@@ -1,0 +1,86 @@
+/** Where the running kernel's code lies, as its own files say. */
+export interface KernelFacts {
+  /** Address of `_text`; 0 when it is hidden. */
+  readonly textStart: bigint;
+  readonly modules: readonly KernelModule[];
+  /** GNU build id, lower-case hex; "" when it is hidden. */
+  readonly buildId: string;
+  /** Why there are no names, when there are none. */
+  readonly missing?: string;
+}
+
+export interface KernelModule {
+  readonly name: string;
+  readonly start: bigint;
+  readonly size: number;
+}
+
+/** The name by which profiles know the kernel itself; pprof tells the kernel by its start. */
+export const KERNEL_MAPPING = "[kernel.kallsyms]";
+
+/** A place in the kernel that does not tell where the kernel lies. */
+export interface KernelPlace {
+  /** KERNEL_MAPPING, or a module's name in brackets. */
+  readonly mappingName: string;
+  /** From `_text`, or from the module's start. */
+  readonly offset: bigint;
+}
+
+/**
+ * Turns kernel addresses into distances from the start of the kernel or of a module, and back.
+ * Only the distances leave the program: an address would give away where the kernel is loaded.
+ */
+export class KernelLayout {
+  readonly buildId: string;
+  /** Why there are no names, when there are none. */
+  readonly missing: string | undefined;
+  readonly #textStart: bigint;
+  /** Sorted by start. */
+  readonly #modules: readonly KernelModule[];
+  readonly #starts = new Map<string, bigint>();
+
+  constructor(facts: KernelFacts) {
+    this.buildId = facts.buildId;
+    this.missing = facts.missing;
+    this.#textStart = facts.textStart;
+    this.#modules = facts.modules
+      .filter((module) => module.start !== 0n)
+      .toSorted((a, b) => (a.start < b.start ? -1 : 1));
+    for (const module of this.#modules) this.#starts.set(moduleMapping(module.name), module.start);
+    if (facts.textStart !== 0n) this.#starts.set(KERNEL_MAPPING, facts.textStart);
+  }
+
+  /** With hidden addresses every place is the kernel's start: nothing may be given away. */
+  locate(address: bigint): KernelPlace {
+    const module = this.#moduleAt(address);
+    if (module !== undefined) {
+      return { mappingName: moduleMapping(module.name), offset: address - module.start };
+    }
+    const offset = this.#textStart === 0n ? 0n : BigInt.asUintN(64, address - this.#textStart);
+    return { mappingName: KERNEL_MAPPING, offset };
+  }
+
+  /** The address of a place of this kernel; undefined when it does not have it. */
+  addressOf(place: KernelPlace): bigint | undefined {
+    const start = this.#starts.get(place.mappingName);
+    return start === undefined ? undefined : BigInt.asUintN(64, start + place.offset);
+  }
+
+  #moduleAt(address: bigint): KernelModule | undefined {
+    let low = 0;
+    let high = this.#modules.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#modules[middle] as KernelModule).start <= address) low = middle + 1;
+      else high = middle;
+    }
+    const module = this.#modules[low - 1];
+    return module !== undefined && address < module.start + BigInt(module.size)
+      ? module
+      : undefined;
+  }
+}
+
+function moduleMapping(name: string): string {
+  return `[${name}]`;
+}
