@@ -49,7 +49,22 @@ export const sampleResult = {
   noRegisters: 6,
 } as const;
 
-export type SampleResultName = keyof typeof sampleResult;
+export type StackResult = (typeof sampleResult)[keyof typeof sampleResult];
+
+/** One more than the largest result. */
+const RESULT_COUNT = Object.keys(sampleResult).length;
+
+const RESULT_FRAMES: Readonly<Partial<Record<StackResult, string>>> = {
+  [sampleResult.truncated]: "[truncated stack]",
+  [sampleResult.unreadable]: "[unreadable stack]",
+  [sampleResult.notAFrame]: "[no frame pointers]",
+  [sampleResult.compat]: "[32-bit stack]",
+};
+
+/** The outermost frame that marks a stack which is not whole; undefined for one that is. */
+export function stackResultFrame(result: StackResult): string | undefined {
+  return RESULT_FRAMES[result];
+}
 
 /** Bits of `flags`. */
 export const sampleFlag = { kernelTruncated: 1, userMode: 2 } as const;
@@ -68,8 +83,7 @@ export interface RawSample {
   kind: number;
   /** Nanoseconds of CPU time that the sample stands for. */
   value: number;
-  /** One of `sampleResult`. */
-  result: number;
+  result: StackResult;
   /** Bits of `sampleFlag`. */
   flags: number;
   threadName: string;
@@ -110,6 +124,7 @@ export class SampleDecoder {
    */
   decode(words: Uint32Array, at: number, byteLength: number): RawSample {
     const sample = this.#sample;
+    const codes = words[at + 9] as number;
     const counts = words[at + 10] as number;
     sample.userCount = counts & 0xffff;
     sample.kernelCount = counts >>> 16;
@@ -118,9 +133,13 @@ export class SampleDecoder {
       sample.userCount > USER_FRAMES_MAX ||
       sample.kernelCount > KERNEL_FRAMES_MAX ||
       byteLength !== 4 * HEADER_WORDS + frameBytes ||
-      at + byteLength / 4 > words.length
+      at + byteLength / 4 > words.length ||
+      ((codes >>> 8) & 0xff) >= RESULT_COUNT
     ) {
-      throw malformed("sample record", `${byteLength} bytes with counts 0x${counts.toString(16)}`);
+      throw malformed(
+        "sample record",
+        `${byteLength} bytes, codes 0x${codes.toString(16)}, counts 0x${counts.toString(16)}`,
+      );
     }
     this.#decodeHeader(words, at);
     const userAt = at + HEADER_WORDS;
@@ -139,7 +158,7 @@ export class SampleDecoder {
     sample.tid = words[at + 7] as number;
     sample.cpu = words[at + 8] as number;
     sample.kind = codes & 0xff;
-    sample.result = (codes >>> 8) & 0xff;
+    sample.result = ((codes >>> 8) & 0xff) as StackResult;
     sample.flags = codes >>> 16;
     sample.threadName = this.#names.at(words, at + THREAD_COMM_WORD);
     sample.processName = this.#names.at(words, at + PROCESS_COMM_WORD);
