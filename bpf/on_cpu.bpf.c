@@ -224,6 +224,8 @@ static __always_inline u32 user_stack(struct perf_event_context *context, struct
 		return 0;
 	}
 	scratch->walk.switches = 0;
+	scratch->walk.frame = 0;
+	scratch->walk.stack_base = task->mm->start_stack;
 	result = user_registers(context, task, &scratch->walk);
 	if (result != STEP_MORE) {
 		scratch->sample.header.result = result;

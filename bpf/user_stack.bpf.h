@@ -21,12 +21,21 @@
 /* Below this nothing is ever mapped: the chain ended. */
 #define FRAME_ADDRESS_MIN 4096
 
+/*
+ * The C library's start code calls main without frame pointers. A chain that breaks so near to
+ * the base of the first thread's stack has come to main; 272 bytes on glibc 2.36.
+ */
+#define START_CODE_BYTES_MAX 512
+
 struct walk {
 	u64 ip;
 	u64 sp;
 	u64 fp;
 	/* arm64: the link register of the interrupted function. */
 	u64 lr;
+	/* The last frame that was read, and the base of the first thread's stack. */
+	u64 frame;
+	u64 stack_base;
 	u32 switches;
 	u32 unused;
 };
@@ -118,7 +127,9 @@ __noinline int walk_step(struct walk *walk)
 	if (fp == 0)
 		return RESULT_COMPLETE;
 	if (fp < FRAME_ADDRESS_MIN || (fp & 7) || is_kernel_address(fp))
-		return RESULT_NOT_A_FRAME;
+		return walk->stack_base - walk->frame <= START_CODE_BYTES_MAX ?
+			       RESULT_COMPLETE :
+			       RESULT_NOT_A_FRAME;
 	if (bpf_probe_read_user(frame, sizeof(frame), (void *)fp))
 		return RESULT_UNREADABLE;
 	frame[1] = code_address(frame[1]);
@@ -128,6 +139,7 @@ __noinline int walk_step(struct walk *walk)
 		return RESULT_NOT_A_FRAME;
 	if (frame[0] && frame[0] <= fp && walk->switches++ >= STACK_SWITCHES_MAX)
 		return RESULT_NOT_A_FRAME;
+	walk->frame = fp;
 	walk->fp = frame[0];
 	walk->ip = frame[1];
 	return STEP_MORE;
