@@ -9,6 +9,9 @@ export const EACCES = 13;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const E2BIG = 7;
+export const ELOOP = 40;
+export const ENOTDIR = 20;
+export const EXDEV = 18;
 
 /** "EPERM: operation not permitted" for 1 and for -1; kernel-only numbers are given as they are. */
 export function errnoText(errno: number): string {
