@@ -2,9 +2,9 @@ import { limitExceeded, malformed } from "../../support/errors.ts";
 import type { ProfileLimits } from "../../support/limits.ts";
 import { Int32Column } from "../columns.ts";
 import { emptyProfile, ProfileBatch, type Samples } from "../profile.ts";
+import { UNKNOWN_FRAME } from "../text/frames.ts";
+import { type TextLine, textLines } from "../text/lines.ts";
 import { KERNEL_SUFFIX } from "./encode.ts";
-import { UNKNOWN_FRAME } from "./frames.ts";
-import { type TextLine, textLines } from "./text-lines.ts";
 
 const INPUT = "folded stacks";
 

@@ -10,8 +10,8 @@ import {
   processName,
   profilesOfOneType,
   UNKNOWN_FRAME,
-} from "./frames.ts";
-import { TextWriter } from "./text-writer.ts";
+} from "../text/frames.ts";
+import { TextWriter } from "../text/writer.ts";
 
 /** The mark that flame graph tools colour kernel functions by. */
 export const KERNEL_SUFFIX = "_[k]";

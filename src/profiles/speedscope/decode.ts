@@ -1,10 +1,10 @@
 import { limitExceeded } from "../../support/errors.ts";
 import { type ProfileLimits, VALUE_MAX } from "../../support/limits.ts";
 import { intValue, type KeyValue, stringValue } from "../attribute-value.ts";
-import { UNKNOWN_FRAME } from "../folded/frames.ts";
 import { emptyProfile, type Profile, ProfileBatch, type ValueType } from "../profile.ts";
+import { UNKNOWN_FRAME } from "../text/frames.ts";
+import { type JsonNode, parseJson } from "../text/json.ts";
 import { nanosOf, type Unit, unitOf } from "./format.ts";
-import { type JsonNode, parseJson } from "./json.ts";
 
 const INPUT = "speedscope profile";
 

@@ -1,5 +1,6 @@
 import { limitExceeded } from "../../support/errors.ts";
 import { VALUE_MAX } from "../../support/limits.ts";
+import type { Profile, ProfileBatch, ValueType } from "../profile.ts";
 import {
   cpuPeriodNanos,
   type Frame,
@@ -8,9 +9,8 @@ import {
   type OwnedProfile,
   processName,
   resourceValue,
-} from "../folded/frames.ts";
-import { TextWriter } from "../folded/text-writer.ts";
-import type { Profile, ProfileBatch, ValueType } from "../profile.ts";
+} from "../text/frames.ts";
+import { TextWriter } from "../text/writer.ts";
 import { SCHEMA_URL, type SourceNote, unitOf } from "./format.ts";
 
 /**

@@ -1,0 +1,64 @@
+/**
+ * OTLP's attribute `profile.frame.type` has no field in pprof. It follows from the mapping for
+ * most frames; a stack in which it does not has a label of the same key with the types of all
+ * its locations, leaf first, equal neighbours counted:
+ *
+ *   kernel*2 native*5 cpython
+ *
+ * A type is percent-encoded where it holds other characters than letters, digits and `-_.`;
+ * a location without a type is `-`.
+ */
+export const FRAME_TYPE = "profile.frame.type";
+
+const NO_TYPE = "-";
+
+/** The type of a frame that nothing else is said of; "" when the frame has no mapping. */
+export function frameTypeOfMapping(hasMapping: boolean, filename: string): string {
+  if (!hasMapping) return "";
+  return isKernelMapping(filename) ? "kernel" : "native";
+}
+
+export function isKernelMapping(filename: string): boolean {
+  return filename.startsWith("[kernel");
+}
+
+export function frameTypesText(types: readonly string[]): string {
+  const runs: string[] = [];
+  for (let start = 0; start < types.length; ) {
+    let end = start + 1;
+    while (types[end] === types[start]) end++;
+    const type = encodeType(types[start] ?? "");
+    runs.push(end - start > 1 ? `${type}*${end - start}` : type);
+    start = end;
+  }
+  return runs.join(" ");
+}
+
+/** The types of `count` locations; undefined when the text does not say just so many. */
+export function parseFrameTypes(text: string, count: number): string[] | undefined {
+  const types: string[] = [];
+  for (const run of text.split(" ")) {
+    const found = /^([^*]+)(?:\*([0-9]{1,7}))?$/.exec(run);
+    const repeat = found?.[2] === undefined ? 1 : Number(found[2]);
+    if (!found || repeat > count - types.length) return undefined;
+    const type = decodeType(found[1] ?? "");
+    if (type === undefined) return undefined;
+    for (let i = 0; i < repeat; i++) types.push(type);
+  }
+  return types.length === count ? types : undefined;
+}
+
+function encodeType(type: string): string {
+  if (type === "") return NO_TYPE;
+  if (type === NO_TYPE) return "%2D";
+  return encodeURIComponent(type.toWellFormed()).replaceAll("*", "%2A");
+}
+
+function decodeType(text: string): string | undefined {
+  if (text === NO_TYPE) return "";
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

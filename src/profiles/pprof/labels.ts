@@ -1,0 +1,185 @@
+import { type AttributeValue, valueText } from "../attribute-value.ts";
+import type { Dictionary } from "../dictionary.ts";
+import { frameTypeOf } from "../text/frames.ts";
+import { attributesOfSet } from "./attributes.ts";
+import { FRAME_TYPE, frameTypesText } from "./frame-types.ts";
+import { type Attribute, labelTextKey, valueComment } from "./notes.ts";
+import type { SampleTable } from "./sample-table.ts";
+
+/** A label with texts, not yet string indices. */
+export interface Label {
+  readonly key: string;
+  readonly str: string;
+  readonly num: bigint;
+  readonly unit: string;
+}
+
+export const TRACE_ID = "trace_id";
+export const SPAN_ID = "span_id";
+
+/**
+ * Makes the labels of samples: the attributes of the resource, those of the sample, the link,
+ * and the frame types that do not follow from the mappings.
+ *
+ * A label's key is the attribute's. Where two attributes would have the same, the later in
+ * that order gets another, and `renamed` says so.
+ */
+export class LabelMaker {
+  readonly resourceKeys: readonly string[];
+  /** Attribute keys by the label that stands for them, for those that differ. */
+  readonly renamed: Map<string, string> = new Map();
+  readonly hasLinks: boolean;
+  readonly hasFrameTypes: boolean;
+  readonly #dictionary: Dictionary;
+  readonly #samples: SampleTable;
+  readonly #derivedTypeOf: (location: number) => string;
+  readonly #resourceLabels = new Map<number, readonly Label[]>();
+  readonly #sampleLabels = new Map<number, readonly Label[]>();
+  readonly #linkLabels = new Map<number, readonly Label[]>();
+  readonly #frameLabels = new Map<number, readonly Label[]>();
+  readonly #valueComments = new Map<string, string>();
+  readonly #resourceNames = new Map<string, string>();
+  readonly #sampleNames = new Map<string, string>();
+
+  /** @param derivedTypeOf  the frame type that a location's mapping implies */
+  constructor(
+    dictionary: Dictionary,
+    samples: SampleTable,
+    derivedTypeOf: (location: number) => string,
+  ) {
+    this.#dictionary = dictionary;
+    this.#samples = samples;
+    this.#derivedTypeOf = derivedTypeOf;
+    this.hasLinks = this.#anyLink();
+    this.hasFrameTypes = this.#anyFrameType();
+    this.#nameLabels();
+    this.resourceKeys = [...this.#resourceNames.values()];
+  }
+
+  /** The labels of a row of the sample table. */
+  ofSample(row: number): Label[] {
+    const { resource, attributeSet, link, stack } = this.#samples;
+    return [
+      ...this.#ofResource(resource.at(row)),
+      ...this.#ofAttributeSet(attributeSet.at(row)),
+      ...(this.hasLinks ? this.#ofLink(link.at(row)) : []),
+      ...(this.hasFrameTypes ? this.#ofStack(stack.at(row)) : []),
+    ];
+  }
+
+  /** Notes on the labels made so far whose text does not say what the value was. */
+  valueComments(): string[] {
+    return [...this.#valueComments.values()];
+  }
+
+  #anyLink(): boolean {
+    const { links } = this.#dictionary;
+    const { link } = this.#samples;
+    for (let row = 0; row < link.length; row++) {
+      if (links.traceId(link.at(row)) !== "" || links.spanId(link.at(row)) !== "") return true;
+    }
+    return false;
+  }
+
+  #anyFrameType(): boolean {
+    const { locations } = this.#dictionary;
+    for (let location = 0; location < locations.length; location++) {
+      if (frameTypeOf(this.#dictionary, location) !== "") return true;
+    }
+    return false;
+  }
+
+  /** Names every label before the first is made, so that equal keys have equal labels. */
+  #nameLabels(): void {
+    const taken = new Set<string>();
+    if (this.hasLinks) taken.add(TRACE_ID).add(SPAN_ID);
+    if (this.hasFrameTypes) taken.add(FRAME_TYPE);
+    for (const resource of this.#samples.resources) {
+      for (const { key } of resource.attributes) this.#name(this.#resourceNames, key, taken);
+    }
+    for (const name of this.#resourceNames.values()) taken.add(name);
+    for (const attributeSet of new Set(this.#samples.attributeSet.data)) {
+      for (const { key } of attributesOfSet(this.#dictionary, attributeSet)) {
+        this.#name(this.#sampleNames, key, taken);
+      }
+    }
+  }
+
+  #name(names: Map<string, string>, key: string, taken: ReadonlySet<string>): void {
+    if (names.has(key)) return;
+    let name = key;
+    while (taken.has(name) || this.renamed.has(name)) name = `attribute.${name}`;
+    names.set(key, name);
+    if (name !== key) this.renamed.set(name, key);
+  }
+
+  #ofResource(resource: number): readonly Label[] {
+    return this.#resourceLabels.getOrInsertComputed(resource, () =>
+      (this.#samples.resources[resource]?.attributes ?? []).flatMap(({ key, value }) =>
+        this.#labelsOf(this.#resourceNames, { key, value, unit: "" }),
+      ),
+    );
+  }
+
+  #ofAttributeSet(attributeSet: number): readonly Label[] {
+    return this.#sampleLabels.getOrInsertComputed(attributeSet, () =>
+      attributesOfSet(this.#dictionary, attributeSet).flatMap((attribute) =>
+        this.#labelsOf(this.#sampleNames, attribute),
+      ),
+    );
+  }
+
+  #ofLink(link: number): readonly Label[] {
+    return this.#linkLabels.getOrInsertComputed(link, () => {
+      const traceId = this.#dictionary.links.traceId(link);
+      const spanId = this.#dictionary.links.spanId(link);
+      return [
+        ...(traceId === "" ? [] : [textLabel(TRACE_ID, traceId)]),
+        ...(spanId === "" ? [] : [textLabel(SPAN_ID, spanId)]),
+      ];
+    });
+  }
+
+  #ofStack(stack: number): readonly Label[] {
+    return this.#frameLabels.getOrInsertComputed(stack, () => {
+      const locations = Array.from(this.#dictionary.stacks.row(stack));
+      const types = locations.map((location) => frameTypeOf(this.#dictionary, location));
+      const isImplied = locations.every(
+        (location, place) => this.#derivedTypeOf(location) === types[place],
+      );
+      return isImplied ? [] : [textLabel(FRAME_TYPE, frameTypesText(types))];
+    });
+  }
+
+  #labelsOf(names: ReadonlyMap<string, string>, attribute: Attribute): Label[] {
+    const { value, unit } = attribute;
+    const key = names.get(attribute.key) ?? attribute.key;
+    if (value.type === "array" && isPlainList(value.value)) {
+      return value.value.map((item) => plainLabel(key, item, unit));
+    }
+    const label = plainLabel(key, value, unit);
+    if (value.type !== "string" && value.type !== "int") {
+      const textKey = labelTextKey(key, label.str);
+      this.#valueComments.getOrInsertComputed(textKey, () => valueComment(key, label.str, value));
+    }
+    return [label];
+  }
+}
+
+/** A list that several labels of one key say whole. */
+function isPlainList(items: readonly AttributeValue[]): boolean {
+  return items.length > 1 && items.every(({ type }) => type === "string" || type === "int");
+}
+
+/**
+ * Readers drop a label that has neither text nor number nor unit. An integer 0 therefore gets
+ * the unit that they show for numbers without one: the label's key.
+ */
+function plainLabel(key: string, value: AttributeValue, unit: string): Label {
+  if (value.type !== "int") return { key, str: valueText(value), num: 0n, unit };
+  return { key, str: "", num: value.value, unit: value.value === 0n && unit === "" ? key : unit };
+}
+
+function textLabel(key: string, str: string): Label {
+  return { key, str, num: 0n, unit: "" };
+}
