@@ -1,5 +1,5 @@
 import { Int32Column } from "./columns.ts";
-import { mixHash, RowIndex } from "./row-index.ts";
+import { builtIndex, mixHash, type RowIndex } from "./row-index.ts";
 
 /**
  * Rows that are lists of indices: stacks (of locations, leaf first) and sets of attributes.
@@ -51,7 +51,7 @@ export class ListTable {
 
   /** The row that equals the list's first `count` items, in order; appended when there is none. */
   intern(list: ArrayLike<number>, count: number = list.length): number {
-    this.#index ??= this.#buildIndex();
+    this.#index ??= builtIndex(this.length, (row) => this.#hashOf(row));
     let hash = count;
     for (let i = 0; i < count; i++) hash = mixHash(hash, list[i] as number);
     const found = this.#index.find(hash, (row) => this.#equals(row, list, count));
@@ -71,11 +71,5 @@ export class ListTable {
     let hash = this.size(row);
     for (let place = this.start(row); place < end; place++) hash = mixHash(hash, this.item(place));
     return hash;
-  }
-
-  #buildIndex(): RowIndex {
-    const index = new RowIndex();
-    for (let row = 0; row < this.length; row++) index.add(this.#hashOf(row), row);
-    return index;
   }
 }
