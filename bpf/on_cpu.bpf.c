@@ -199,16 +199,16 @@ __noinline int walk_user_stack(struct scratch *scratch)
 		scratch->sample.frames[1] = caller;
 		count = 2;
 	}
-	for (int i = 0; i < USER_FRAMES_MAX - 2; i++) {
+	for (int i = 0; i < USER_FRAMES_MAX; i++) {
 		int step = walk_step(&scratch->walk);
 
 		if (step != STEP_MORE) {
 			result = step;
 			break;
 		}
-		if (count < USER_FRAMES_MAX)
-			scratch->sample.frames[count] = scratch->walk.ip;
-		count++;
+		if (count >= USER_FRAMES_MAX)
+			break;
+		scratch->sample.frames[count++] = scratch->walk.ip;
 	}
 	scratch->sample.header.result = result;
 	return count;
