@@ -14,6 +14,7 @@ import { FRAME_TYPE, frameTypeOfMapping, isKernelMapping } from "./frame-types.t
 import { type Attribute, locationComment, mappingComment } from "./notes.ts";
 import type { SampleTable } from "./sample-table.ts";
 import type { StringIndex } from "./string-index.ts";
+import type { ColumnPlan } from "./value-columns.ts";
 import * as wire from "./wire.ts";
 
 export const FOLDED_KEY = "pprof.location.is_folded";
@@ -46,8 +47,11 @@ export class TableWriter {
   readonly #functionIds = new Int32Column();
   readonly #mappingIds = new Map<number, number>();
   readonly #uses: MappingUse[] = [];
+  /** Another program's file says itself what its mappings have. */
+  readonly #derivesFlags: boolean;
 
-  constructor(batch: ProfileBatch, samples: SampleTable, strings: StringIndex) {
+  constructor(batch: ProfileBatch, plan: ColumnPlan, samples: SampleTable, strings: StringIndex) {
+    this.#derivesFlags = !plan.isFromPprof;
     this.#dictionary = batch.dictionary;
     this.#strings = strings;
     this.#findUsed(samples);
@@ -183,7 +187,7 @@ export class TableWriter {
   /** Only what holds for every location: a reader does not look further where a flag is set. */
   #derivedFlags(mapping: number): Omit<MappingFields, "buildId"> {
     const use = this.#uses[mapping];
-    const hasFunctions = use?.hasLocations === true && use.allHaveFunctions;
+    const hasFunctions = this.#derivesFlags && use?.hasLocations === true && use.allHaveFunctions;
     return {
       hasFunctions,
       hasFilenames: hasFunctions && use.allHaveFilenames,

@@ -44,7 +44,7 @@ class PprofEncoder {
     this.#strings = new StringIndex(batch.dictionary);
     this.#plan = new ColumnPlan(batch);
     this.#samples = new SampleTable(batch, this.#plan);
-    this.#tables = new TableWriter(batch, this.#samples, this.#strings);
+    this.#tables = new TableWriter(batch, this.#plan, this.#samples, this.#strings);
     this.#labels = new LabelMaker(batch.dictionary, this.#samples, (location) =>
       this.#tables.derivedFrameType(location),
     );

@@ -17,6 +17,8 @@ export class ColumnPlan {
   readonly columns: readonly ValueColumn[];
   /** The column of CPU time that is made from on-CPU samples and their period; -1 for none. */
   readonly derived: number;
+  /** Whether the batch was read from a pprof file of another program. */
+  readonly isFromPprof: boolean;
   readonly #dictionary: Dictionary;
   readonly #columnOfType: ReadonlyMap<string, number>;
 
@@ -29,6 +31,7 @@ export class ColumnPlan {
       types.set(this.#typeOf(profile), { type: strings.at(type), unit: strings.at(unit) });
     }
     const ranks = originalOrder(batch);
+    this.isFromPprof = ranks !== undefined;
     const derives = ranks === undefined && !types.has(CPU_NANOSECONDS) && hasCpuPeriod(batch);
     if (derives) types.set(CPU_NANOSECONDS, { type: "cpu", unit: "nanoseconds" });
     const ordered = [...types.entries()].sort(([a, columnA], [b, columnB]) =>

@@ -1,6 +1,7 @@
 import type { AttributeValue } from "../attribute-value.ts";
 import type { Dictionary } from "../dictionary.ts";
 import type { Profile, ProfileBatch, Resource, ResourceProfiles } from "../profile.ts";
+import { unresolvedName } from "../unresolved-name.ts";
 
 /** What the formats without addresses show of one frame. */
 export interface Frame {
@@ -73,14 +74,13 @@ export class FrameNames {
   #addressName(location: number): string {
     const { locations, mappings, strings } = this.#dictionary;
     const mapping = locations.mapping.at(location);
-    const file = baseName(strings.at(mappings.filename.at(mapping)));
+    const path = strings.at(mappings.filename.at(mapping));
     let address = locations.address.bigint(location);
     const start = mappings.memoryStart.bigint(mapping);
-    if (start >= FILE_ADDRESSES_END && address >= start && file !== "") {
+    if (start >= FILE_ADDRESSES_END && address >= start) {
       address += mappings.fileOffset.bigint(mapping) - start;
     }
-    if (file !== "") return `${file}+0x${address.toString(16)}`;
-    return address === 0n ? UNKNOWN_FRAME : `0x${address.toString(16)}`;
+    return unresolvedName(path, address);
   }
 }
 
