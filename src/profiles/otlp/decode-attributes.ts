@@ -55,11 +55,12 @@ function decodeOneOf(input: OtlpInput, before: AttributeValue, depth: number): A
     case ANY_VALUE_DOUBLE_VALUE:
       return { type: "double", value: reader.double() };
     case ANY_VALUE_ARRAY_VALUE: {
-      const items = before.type === "array" ? [...before.value] : [];
+      // Appended to in place: a copy for each of a million empty lists would take for ever.
+      const items = before.type === "array" ? (before.value as AttributeValue[]) : [];
       return { type: "array", value: decodeArray(input, items, depth) };
     }
     case ANY_VALUE_KVLIST_VALUE: {
-      const entries = before.type === "kvlist" ? [...before.value] : [];
+      const entries = before.type === "kvlist" ? (before.value as KeyValue[]) : [];
       return { type: "kvlist", value: decodeKeyValueList(input, entries, depth) };
     }
     case ANY_VALUE_BYTES_VALUE:

@@ -173,7 +173,13 @@ class SampleDecoder {
     }
     reader.leave(outer);
     const valueCount = this.#values.length - valuesBefore;
-    this.#checkShape(valueCount, samples.timestampUnixNano.length - timestampsBefore);
+    const timestampCount = samples.timestampUnixNano.length - timestampsBefore;
+    this.#checkShape(valueCount, timestampCount);
+    // Before 1.10 these two were values and timestamps, and equally many.
+    const attributeCount = input.listedAttributes;
+    if (attributeCount > 0 && timestampCount > 0 && attributeCount !== timestampCount) {
+      input.hasPresentSample = true;
+    }
     const attributeSet = input.endAttributes("Sample.attribute_indices");
     if (samples.shape === "values") samples.push(stack, attributeSet, link, this.#values.at(0));
     else this.#pushTimed(stack, attributeSet, link);

@@ -432,6 +432,37 @@ describe("OTLP limits [S2]", () => {
   });
 });
 
+describe("OTLP floods [S4]", () => {
+  const REPEATS = 2_000_000;
+  /** Fields of no length, two bytes each: what a message that is given again and again costs. */
+  const floods: readonly { name: string; path: readonly number[]; fieldNumber: number }[] = [
+    { name: "resource again and again", path: [1], fieldNumber: 1 },
+    { name: "array value again and again", path: [1, 1, 1, 2], fieldNumber: 5 },
+    { name: "unknown fields", path: [1, 1], fieldNumber: 15 },
+    { name: "samples", path: [1, 2, 2], fieldNumber: 2 },
+    { name: "profiles", path: [1, 2], fieldNumber: 2 },
+    { name: "locations", path: [2], fieldNumber: 2 },
+  ];
+  for (const { name, path, fieldNumber } of floods) {
+    it(`ends within a second: ${name}`, () => {
+      const writer = new ProtoWriter();
+      nest(writer, path, () => {
+        for (let i = 0; i < REPEATS; i++) {
+          writer.tag(tagOf(fieldNumber, WIRE_BYTES));
+          writer.uint32(0);
+        }
+      });
+      const start = process.hrtime.bigint();
+      try {
+        decodeOtlp(writer.finish(), NETWORK_LIMITS);
+      } catch (error) {
+        assert.ok(isCollectorError(error, "INPUT_MALFORMED", "LIMIT_EXCEEDED"));
+      }
+      assert.ok(process.hrtime.bigint() - start < 1_000_000_000n);
+    });
+  }
+});
+
 function assertMalformed(bytes: Uint8Array, message: RegExp): void {
   assert.throws(
     () => decodeOtlp(bytes, FILE_LIMITS),

@@ -123,7 +123,7 @@ function decodeResourceProfiles(input: OtlpInput): ResourceProfiles {
 function decodeResource(input: OtlpInput, before: Resource): Resource {
   const { reader } = input;
   const outer = reader.enter();
-  const attributes: KeyValue[] = [...before.attributes];
+  const attributes = before.attributes as KeyValue[];
   let { droppedAttributesCount } = before;
   while (reader.offset < reader.end) {
     const tag = reader.tag();
@@ -175,7 +175,7 @@ function decodeScopeProfiles(input: OtlpInput): ScopeProfiles {
 function decodeScope(input: OtlpInput, before: Scope): Scope {
   const { reader } = input;
   const outer = reader.enter();
-  const attributes: KeyValue[] = [...before.attributes];
+  const attributes = before.attributes as KeyValue[];
   let { name, version, droppedAttributesCount } = before;
   while (reader.offset < reader.end) {
     const tag = reader.tag();

@@ -69,6 +69,11 @@ export class OtlpInput {
     this.#indices.length = 0;
   }
 
+  /** How many items the list has so far. */
+  get listedAttributes(): number {
+    return this.#indices.length;
+  }
+
   /** Reads attribute indices, packed or one. */
   attributeIndices(tag: number, indices: Int32Column = this.#indices): void {
     if ((tag & 7) === WIRE_VARINT) indices.push(this.reader.int32());

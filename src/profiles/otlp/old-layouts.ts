@@ -49,9 +49,18 @@ function judge(seen: Inventory): string | undefined {
   return undefined;
 }
 
+/** Samples that are looked at: enough to tell, and little for a message of ten million. */
+const SAMPLES_JUDGED_MAX = 10_000;
+
+/** Tags up to field 31; no message of ours ever had more fields. */
+const TAGS = 256;
+
 /** What stands where in a message. */
 class Inventory {
-  readonly #fields = new Set<string>();
+  readonly #fields = new Map<string, Uint8Array>();
+  /** The packed items of field 2 of the sample that is being looked at. */
+  readonly secondField: Int32Column = new Int32Column();
+  samplesJudged = 0;
   attributeRows = 0;
   /** A sample that only 1.10 and later can have. */
   hasPresentSample = false;
@@ -63,11 +72,13 @@ class Inventory {
   hasOddAttributes = false;
 
   add(message: string, tag: number): void {
-    this.#fields.add(`${message}.${tag}`);
+    if (tag >= TAGS) return;
+    const tags = this.#fields.getOrInsertComputed(message, () => new Uint8Array(TAGS));
+    tags[tag] = 1;
   }
 
   has(message: string, fieldNumber: number, wireType: number): boolean {
-    return this.#fields.has(`${message}.${tagOf(fieldNumber, wireType)}`);
+    return this.#fields.get(message)?.[tagOf(fieldNumber, wireType)] === 1;
   }
 
   has18(): boolean {
@@ -116,7 +127,8 @@ function takeInventory(reader: ProtoReader, seen: Inventory): void {
   reader.offset = 0;
   const visitProfile: Visit = (_, tag) => {
     if (tag === FIELD_1) return walkInto(reader, "ValueType", seen, nothing);
-    return tag === FIELD_2 && visitSample(reader, seen);
+    if (tag !== FIELD_2 || seen.samplesJudged >= SAMPLES_JUDGED_MAX) return false;
+    return visitSample(reader, seen);
   };
   const visitScope: Visit = (_, tag) =>
     tag === FIELD_2 && walkInto(reader, "Profile", seen, visitProfile);
@@ -148,33 +160,34 @@ function countAttributeRows(reader: ProtoReader, seen: Inventory): void {
 
 function visitSample(reader: ProtoReader, seen: Inventory): true {
   const outer = reader.enter();
-  const fields = new Set<number>();
-  const second = new Int32Column();
+  const second = seen.secondField;
+  second.length = 0;
+  let tags = 0;
   let timestamps = 0;
   while (reader.offset < reader.end) {
     const tag = reader.tag();
-    fields.add(tag);
+    if (tag < SAMPLE_TAGS) tags |= bitOf(tag >>> 3, tag & 7);
     if (tag === tagOf(2, WIRE_BYTES)) reader.packedInt32(second);
-    else if (tag === tagOf(5, WIRE_BYTES)) timestamps += Math.floor(skippedLength(reader) / 8);
+    else if (tag === tagOf(5, WIRE_BYTES)) timestamps += reader.lengthDelimited().length >>> 3;
     else reader.skip(tag);
   }
   reader.leave(outer);
-  judgeSample(seen, fields, second, timestamps);
+  seen.samplesJudged++;
+  judgeSample(seen, tags, second.data.subarray(0, second.length), timestamps);
   return true;
 }
 
-function skippedLength(reader: ProtoReader): number {
-  return reader.lengthDelimited().length;
+/** Tags of the fields 1 to 5, each with its wire type 0, 1 or 2 as one bit. */
+const SAMPLE_TAGS: number = tagOf(6, 0);
+
+function bitOf(fieldNumber: number, wireType: number): number {
+  return wireType > WIRE_BYTES ? 0 : 1 << (fieldNumber * 3 + wireType);
 }
 
-function judgeSample(
-  seen: Inventory,
-  fields: Set<number>,
-  second: Int32Column,
-  timestamps: number,
-): void {
+/** @param second  the packed items of field 2 */
+function judgeSample(seen: Inventory, tags: number, second: Int32Array, timestamps: number): void {
   const has = (fieldNumber: number, wireType: number): boolean =>
-    fields.has(tagOf(fieldNumber, wireType));
+    (tags & bitOf(fieldNumber, wireType)) !== 0;
   if (has(3, WIRE_BYTES)) seen.hasOldSample = true;
   // A link index among packed lists; where nothing is packed, field 4 is a value of today.
   else if (has(4, WIRE_VARINT) && (has(2, WIRE_BYTES) || has(5, WIRE_BYTES))) {
@@ -185,8 +198,11 @@ function judgeSample(
     // One value and nothing else of old; today it would have neither a value nor a timestamp.
     seen.hasOldSample = true;
   }
+  if (second.length > 0 && timestamps > 0 && second.length !== timestamps) {
+    seen.hasPresentSample = true;
+  }
   if (second.length !== timestamps) seen.pairsThroughout = false;
-  const list = second.data.subarray(0, second.length);
-  const isOdd = list.some((index) => index <= 0 || index >= seen.attributeRows);
-  if (isOdd || new Set(list).size < list.length) seen.hasOddAttributes = true;
+  if (!seen.pairsThroughout || seen.hasOddAttributes) return;
+  const isOdd = second.some((index) => index <= 0 || index >= seen.attributeRows);
+  seen.hasOddAttributes = isOdd || new Set(second).size < second.length;
 }
