@@ -27,7 +27,7 @@ format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
 
 bench: setup ## measure the codecs and print a table
-	@$(node) scripts/run-bench.ts
+	@$(node) test/bench/profile-decode.ts
 
 bpf: ## compile the BPF programs into build/bpf
 	@$(MAKE) -C bpf

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { packageRoot } from "../src/support/package-root.ts";
 import { faultsOf, importsOf, type SourceFile } from "./support/tidy.ts";
@@ -147,6 +148,14 @@ describe("dependencies", () => {
         const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
         assert.ok(name in runtime, `${file.path}:${line}: ${name} is no runtime dependency`);
       }
+    }
+  });
+});
+
+describe("docs/threat-model.md", () => {
+  it("names only tests that exist [S21]", () => {
+    for (const [, path] of read("docs/threat-model.md").matchAll(/`((?:src|test)\/[^`]+)`/g)) {
+      assert.ok(existsSync(join(packageRoot(), path as string)), path);
     }
   });
 });

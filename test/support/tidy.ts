@@ -88,20 +88,27 @@ const method = /^(\s+)(?:(?:static|async|get|set|override) |\*)*#?[A-Za-z_$][\w$
 const arrowConstant = /^(\s*)(?:export )?const \w+.*(?:=>|\() ?\{?$/;
 const statement = /^\s*(?:if|for|while|switch|catch|return|throw|await|describe|it|using)\b/;
 
-/** A function ends at the first line with its own indentation that closes a brace and nothing else. */
+/**
+ * The last line of what starts at `start`, by indentation; -1 when that is no function: a call
+ * closes with a bracket, a signature that is broken into lines goes on with one.
+ */
+function functionEnd(lines: readonly string[], start: number, indentation: string): number {
+  for (let index = start + 1; index < lines.length; index++) {
+    const line = lines[index] ?? "";
+    if (line.startsWith(`${indentation})`) && !line.endsWith("{")) return -1;
+    if (line.startsWith(`${indentation}}`)) return /^\s*\};?$/.test(line) ? index : -1;
+  }
+  return -1;
+}
+
 const functionLength: Rule = (file) => {
   const lines = file.text.split("\n");
   const faults: Fault[] = [];
   for (const [start, line] of lines.entries()) {
     const head = namedFunction.exec(line) ?? method.exec(line) ?? arrowConstant.exec(line);
-    if (head === null || statement.test(line) || line.endsWith(";")) continue;
-    const indentation = head[1] ?? "";
-    const sameLevel = (text: string): boolean =>
-      text.startsWith(`${indentation}}`) || text.startsWith(`${indentation};`);
-    const end = lines.findIndex((text, index) => index > start && sameLevel(text));
-    const length = end - start + 1;
-    const closes = /^\s*\};?$/.test(lines[end] ?? "");
-    if (end < 0 || !closes || length <= FUNCTION_LINES_MAX) continue;
+    if (head === null || statement.test(line) || !/[{(]$/.test(line)) continue;
+    const length = functionEnd(lines, start, head[1] ?? "") - start + 1;
+    if (length <= FUNCTION_LINES_MAX) continue;
     const what = `a function of ${length} lines is over ${FUNCTION_LINES_MAX}. Split it.`;
     faults.push(fault(file, start + 1, what));
   }
@@ -214,9 +221,10 @@ function importFault(path: string, specifier: string): string {
   return "";
 }
 
-const limitConstant = /^(?:export )?const [A-Z][A-Z0-9_]*_(?:MAX|MIN|LIMIT)\b/;
+const limitConstant = /^(?:export )?const [A-Z][A-Z0-9_]*_(?:MAX|MIN)\b/;
+const oneLineConstant = /^(?:export )?const [A-Z][A-Z0-9_]*\b.*;$/;
 
-/** A limit's reason stands above it, or above the first of a group. */
+/** A limit's reason stands above it, or above the first of a group of constants. */
 const limitReasons: Rule = (file) => {
   if (isTest(file.path)) return [];
   const lines = file.text.split("\n");
@@ -224,7 +232,7 @@ const limitReasons: Rule = (file) => {
   for (const [index, line] of lines.entries()) {
     if (!limitConstant.test(line)) continue;
     let above = index - 1;
-    while (above >= 0 && limitConstant.test(lines[above] ?? "")) above--;
+    while (above >= 0 && oneLineConstant.test(lines[above] ?? "")) above--;
     if (/\*\/$|^\s*\/\//.test(lines[above] ?? "")) continue;
     faults.push(fault(file, index + 1, "a limit without a reason. Say above it why this much."));
   }
