@@ -24,6 +24,8 @@ export const SECTIONS_MAX = 65_536;
 export const PROGRAM_HEADERS_MAX = 1024;
 /** Bytes of one area of notes; the largest seen has 4 KiB. */
 const NOTES_BYTES_MAX = 65_536;
+/** Areas of notes that are read; usual are two or three. */
+const NOTE_AREAS_MAX = 64;
 const SECTION_NAMES_BYTES_MAX = 4 * 1024 * 1024;
 const SECTION_NAME_BYTES_MAX = 256;
 
@@ -45,14 +47,16 @@ const PN_XNUM = 0xffff;
 /** e_shstrndx of a file with more: the index is in sh_link of section 0. */
 const SHN_XINDEX = 0xffff;
 
-/** A PT_LOAD: what the loader maps, by place in the file and by address. */
+/** A PT_LOAD: what the loader maps. Plain data, so that it can go to another thread. */
 export interface LoadSegment {
-  /** p_offset. */
-  readonly offset: bigint;
   /** p_vaddr. */
   readonly address: bigint;
-  /** Bytes that the file holds of it. */
+  /** p_offset. */
+  readonly fileOffset: bigint;
+  /** p_filesz: bytes that the file holds of it. */
   readonly fileSize: bigint;
+  /** p_memsz: what is beyond the file's bytes is zeros. */
+  readonly memorySize: bigint;
   readonly executable: boolean;
 }
 
@@ -65,6 +69,7 @@ export interface Section {
   readonly offset: number;
   readonly size: number;
   readonly link: number;
+  readonly alignment: number;
   readonly entrySize: number;
 }
 
@@ -95,9 +100,10 @@ export function readElf(access: RandomAccess): ElfFile {
   const header = withLongCounts(access, readHeader(access));
   const sections = readSections(access, header);
   const programs = readPrograms(access, header);
+  // Sections first: in a file of debug information the segments' places mean nothing.
   const ids = readIds(access, header, [
-    ...programs.filter(({ type }) => type === PT_NOTE).map(noteArea),
     ...sections.filter(({ type }) => type === SHT_NOTE),
+    ...programs.filter(({ type }) => type === PT_NOTE).map(noteArea),
   ]);
   const { is64, littleEndian, type, machine } = header;
   return {
@@ -107,7 +113,7 @@ export function readElf(access: RandomAccess): ElfFile {
     type,
     machine,
     sections,
-    segments: programs.filter((program) => program.type === PT_LOAD),
+    segments: programs.filter((program) => program.type === PT_LOAD).map(loadSegment),
     buildId: ids.gnu,
     goBuildId: ids.go,
   };
@@ -211,9 +217,9 @@ function readSection(reader: ByteReader, is64: boolean): RawSection {
   const size = word(reader, is64, "sh_size");
   const link = reader.u32();
   const info = reader.u32();
-  reader.skip(is64 ? 8 : 4);
+  const alignment = word(reader, is64, "sh_addralign");
   const entrySize = word(reader, is64, "sh_entsize");
-  return { nameOffset, type, flags, offset, size, link, info, entrySize };
+  return { nameOffset, type, flags, offset, size, link, info, alignment, entrySize };
 }
 
 /** Names serve messages only: without them a file is as good. */
@@ -234,6 +240,7 @@ function nameAt(names: Uint8Array, offset: number): string {
 
 interface Program extends LoadSegment {
   readonly type: number;
+  readonly alignment: bigint;
 }
 
 function readPrograms(access: RandomAccess, header: Header): Program[] {
@@ -247,23 +254,37 @@ function readPrograms(access: RandomAccess, header: Header): Program[] {
 }
 
 function readProgram(reader: ByteReader, is64: boolean): Program {
+  const next = (): bigint => (is64 ? reader.u64() : BigInt(reader.u32()));
   const type = reader.u32();
   const flags64 = is64 ? reader.u32() : 0;
-  const [offset, address, , fileSize] = Array.from({ length: 5 }, () =>
-    is64 ? reader.u64() : BigInt(reader.u32()),
-  ) as [bigint, bigint, bigint, bigint, bigint];
+  const fileOffset = next();
+  const address = next();
+  // p_paddr has no meaning for programs.
+  next();
+  const fileSize = next();
+  const memorySize = next();
   const flags = is64 ? flags64 : reader.u32();
-  reader.skip(is64 ? 8 : 4);
-  return { type, offset, address, fileSize, executable: (flags & PF_X) !== 0 };
+  const alignment = next();
+  const executable = (flags & PF_X) !== 0;
+  return { type, address, fileOffset, fileSize, memorySize, executable, alignment };
+}
+
+function loadSegment({ type: _, alignment: __, ...segment }: Program): LoadSegment {
+  return segment;
 }
 
 interface NoteArea {
   readonly offset: number;
   readonly size: number;
+  readonly alignment: number;
 }
 
-function noteArea({ offset, fileSize }: Program): NoteArea {
-  return { offset: Number(offset), size: Number(fileSize) };
+function noteArea({ fileOffset, fileSize, alignment }: Program): NoteArea {
+  return {
+    offset: Number(fileOffset),
+    size: Number(fileSize),
+    alignment: Number(alignment),
+  };
 }
 
 /** Areas that the file does not hold, or that are none, hold no id. */
@@ -274,7 +295,7 @@ function readIds(
 ): { gnu: string; go: string } {
   let gnu = "";
   let go = "";
-  for (const { offset, size } of areas) {
+  for (const { offset, size, alignment } of areas.slice(0, NOTE_AREAS_MAX)) {
     if (gnu !== "" && go !== "") break;
     if (size > NOTES_BYTES_MAX || offset + size > access.size) continue;
     const ids = readBuildIds(

@@ -36,12 +36,15 @@ export function fileAddress(
     bestRank = rank;
   }
   if (best === undefined) return undefined;
-  const found = offset - best.offset + best.address;
+  const found = offset - best.fileOffset + best.address;
   return found < 0n ? undefined : found;
 }
 
 /** 0 for a segment that does not show the byte, more the better it fits. */
-function coverRank({ offset: start, fileSize, executable }: LoadSegment, offset: bigint): number {
+function coverRank(
+  { fileOffset: start, fileSize, executable }: LoadSegment,
+  offset: bigint,
+): number {
   if (fileSize === 0n) return 0;
   const rank = executable ? 2 : 0;
   const end = start + fileSize;
