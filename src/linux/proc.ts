@@ -145,14 +145,12 @@ function readUpTo(path: string, bytesMax: number): string {
   }
 }
 
-/** A process may end or be out of reach at any time; any other failure is an error. */
+/** A process may end or be out of reach at any time, and the system may be short of something. */
 function orMissing<Value>(read: () => Value): Value | undefined {
   try {
     return read();
   } catch (error) {
-    if (GONE.includes(systemErrorName(error))) return undefined;
-    throw error;
+    if (systemErrorName(error) === "") throw error;
+    return undefined;
   }
 }
-
-const GONE: readonly string[] = ["ENOENT", "ESRCH", "EACCES", "EPERM", "ENOTDIR"];

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { CollectorError } from "../support/errors.ts";
+import { CollectorError, isCollectorError } from "../support/errors.ts";
 import { errnoCode, errnoText } from "./errno.ts";
 import { forgetMemory, memoryAt } from "./ffi.ts";
 import { mmapShared, munmap, PROT_READ, PROT_WRITE, pageSize, perfEventOpen } from "./libc.ts";
@@ -151,10 +151,17 @@ class CpuRing implements Disposable {
 
   /** Appends every record. False when some could not be read. */
   drainTo(records: SideBandRecord[]): boolean {
-    return this.#ring.drain((bytes) => {
-      const record = readSideBandRecord(bytes);
-      if (record !== undefined) records.push(record);
+    let isWhole = true;
+    const isRingWhole = this.#ring.drain((bytes) => {
+      try {
+        const record = readSideBandRecord(bytes);
+        if (record !== undefined) records.push(record);
+      } catch (error) {
+        if (!isCollectorError(error, "INPUT_MALFORMED")) throw error;
+        isWhole = false;
+      }
     });
+    return isWhole && isRingWhole;
   }
 
   /** Not to be drained after it. */

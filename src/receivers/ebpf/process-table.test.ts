@@ -91,6 +91,7 @@ class FakeHost implements ProcessSources {
   scans = 0;
   procReads = 0;
   isDisposed = false;
+  isShort = false;
 
   nowNs(): bigint {
     return at(this.seconds).timeNs;
@@ -102,6 +103,7 @@ class FakeHost implements ProcessSources {
 
   scan(): HostScan {
     this.scans++;
+    if (this.isShort) throw new Error("EMFILE");
     return { tasks: this.tasks, mappings: this.mappings };
   }
 
@@ -346,6 +348,19 @@ describe("ProcessTable", () => {
     assert.equal(described(table, 80, 10), "late /bin/late");
     feed(host, table, exit(12, 80), exit(13, 80, 81));
     assert.equal(table.imageAt(80, at(11).timeNs)?.exitNs, at(13).timeNs);
+  });
+
+  it("goes on when a scan fails, and tries again", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host);
+    host.isShort = true;
+    host.seconds = 12;
+    feed(host, table, lost(11, 1));
+    assert.equal(table.counters.failedScans, 1);
+    host.isShort = false;
+    host.seconds = 13;
+    table.drain();
+    assert.equal(table.counters.rescans, 1);
   });
 
   it("passes its disposal on", () => {

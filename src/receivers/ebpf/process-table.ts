@@ -28,6 +28,8 @@ export interface ProcessCounters {
   readonly lostRecords: number;
   /** Scans of the host after the first one. */
   readonly rescans: number;
+  /** Scans that failed and are tried again. */
+  readonly failedScans: number;
   /** Images that are kept now, running and ended. */
   readonly images: number;
   /** Of them: ended ones. */
@@ -57,6 +59,7 @@ export class ProcessTable implements Disposable {
   #procReadsLeft = PROC_READS_PER_DRAIN_MAX;
   #lostRecords = 0;
   #rescans = 0;
+  #failedScans = 0;
   #refusedMappings = 0;
   #procReads = 0;
   #unknownLookups = 0;
@@ -91,8 +94,7 @@ export class ProcessTable implements Disposable {
     for (const record of this.#sources.drain(nowNs)) this.#apply(record);
     const sinceScan = nowNs - this.#scannedAtNs;
     if (sinceScan >= (this.#needsRescan ? RESCAN_INTERVAL_NS : RESYNC_INTERVAL_NS)) {
-      this.#scan(nowNs);
-      this.#rescans++;
+      this.#rescan(nowNs);
     }
     this.#history.enforceLimits();
   }
@@ -129,6 +131,7 @@ export class ProcessTable implements Disposable {
     return {
       lostRecords: this.#lostRecords,
       rescans: this.#rescans,
+      failedScans: this.#failedScans,
       images: this.#history.size,
       endedImages: this.#history.endedSize,
       evictedImages: this.#history.evicted,
@@ -148,6 +151,18 @@ export class ProcessTable implements Disposable {
 
   [Symbol.dispose](): void {
     this.#sources[Symbol.dispose]();
+  }
+
+  /** A host that is short of something for a moment is scanned later. */
+  #rescan(nowNs: bigint): void {
+    try {
+      this.#scan(nowNs);
+      this.#rescans++;
+    } catch {
+      this.#failedScans++;
+      this.#scannedAtNs = nowNs;
+      this.#needsRescan = true;
+    }
   }
 
   #scan(nowNs: bigint): void {
