@@ -69,6 +69,7 @@ export const FUNCTION_FILENAME_STRINDEX: number = tagOf(3, WIRE_VARINT);
 export const FUNCTION_START_LINE: number = tagOf(4, WIRE_VARINT);
 
 export const MAPPING_MEMORY_START: number = tagOf(1, WIRE_VARINT);
+/** Where the mapping ends in memory; a field like all others here. */
 export const MAPPING_MEMORY_LIMIT: number = tagOf(2, WIRE_VARINT);
 export const MAPPING_FILE_OFFSET: number = tagOf(3, WIRE_VARINT);
 export const MAPPING_FILENAME_STRINDEX: number = tagOf(4, WIRE_VARINT);

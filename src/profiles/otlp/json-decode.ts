@@ -107,6 +107,7 @@ function parse(bytes: Uint8Array): unknown {
   }
 }
 
+/** UTF-16 units that a JavaScript string of this engine can hold. */
 const STRING_MAX = 2 ** 29;
 
 /** An integer that a number would round stays text. */
