@@ -82,6 +82,7 @@ const MISC_MMAP_BUILD_ID = 1 << 14;
 
 const HEADER_BYTES = 8;
 const TRAILER_BYTES = 16;
+/** The size of its field in the record. */
 const BUILD_ID_BYTES_MAX = 20;
 
 /** Bytes of a record before its name, or its whole body, without the trailer. */

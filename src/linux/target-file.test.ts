@@ -135,7 +135,9 @@ describe("openTargetFile", () => {
 
   it("stands races with a process that swaps the path all the time", async () => {
     const swap = path("race");
-    const script = `cd ${folder}; while :; do ln -f file race; ln -f fifo race; ln -sf /etc/shadow race.l; mv -f race.l race; done`;
+    const script =
+      `cd ${folder}; while :; do ln -f file race; ln -f fifo race; ` +
+      "ln -sf /etc/shadow race.l; mv -f race.l race; done";
     const child = spawn("sh", ["-c", script], { stdio: "ignore" });
     try {
       const until = performance.now() + 500;
@@ -163,7 +165,12 @@ describe("openTargetFile", () => {
       mkdirSync(join(root, "etc"), { recursive: true });
       symlinkSync("/etc/passwd", join(root, "escape"));
       symlinkSync("../../../../etc/passwd", join(root, "climb"));
-      const source = `#include <unistd.h>\nint main(void) { if (chroot("${root}") || chdir("/")) return 1; write(1, "x", 1); pause(); return 0; }`;
+      const source = `
+        #include <unistd.h>
+        int main(void) {
+          if (chroot("${root}") || chdir("/")) return 1;
+          write(1, "x", 1); pause(); return 0;
+        }`;
       const program = join(root, "app");
       execFileSync("gcc", ["-static", "-x", "c", "-o", program, "-"], { input: source });
       chmodSync(program, 0o755);
