@@ -6,15 +6,13 @@ import { Dictionary } from "../dictionary.ts";
 import type { ProtoReader } from "../protobuf/reader.ts";
 import type { PprofTables } from "./decode-tables.ts";
 import { FRAME_TYPE } from "./frame-types.ts";
+import { BytesIndex, SetInterner } from "./label-caches.ts";
 import { SPAN_ID, TRACE_ID } from "./labels.ts";
 import { labelTextKey } from "./notes.ts";
 import * as wire from "./wire.ts";
 
 /** What a label is for. */
 type Part = "sample" | "resource" | "trace_id" | "span_id" | "frame_types";
-
-/** A string index below this has room for another beside it in one exact number. */
-const PAIR_FACTOR = 2 ** 26;
 
 /**
  * Reads the labels of one sample after the other and sorts them into the attributes of the
@@ -35,8 +33,13 @@ export class LabelReader {
   readonly #resources = Dictionary.create();
   readonly #sampleAttributes = new Int32Column();
   readonly #resourceAttributes = new Int32Column();
-  readonly #rowOfText = new Map<number, number>();
-  readonly #rowOfNumber = new Map<string, number>();
+  readonly #known: BytesIndex;
+  /** Of the known labels. */
+  readonly #parts: Part[] = [];
+  /** Of the known labels: an attribute's row, or a string index. */
+  readonly #contents = new Int32Column();
+  readonly #sampleSets: SetInterner;
+  readonly #resourceSets: SetInterner;
   readonly #partOfKey: (Part | undefined)[] = [];
   readonly #resourceKeys: ReadonlySet<string>;
   readonly #ids: Record<"trace_id" | "span_id" | "frame_types", number> = {
@@ -51,6 +54,9 @@ export class LabelReader {
     this.#tables = tables;
     this.#dictionary = tables.dictionary;
     this.#limits = limits;
+    this.#known = new BytesIndex(reader.bytes);
+    this.#sampleSets = new SetInterner(this.#dictionary);
+    this.#resourceSets = new SetInterner(this.#resources);
     this.#resourceKeys = new Set(tables.notes.batch?.resourceKeys);
   }
 
@@ -71,9 +77,18 @@ export class LabelReader {
     if (++this.#count > attributesMax) {
       throw limitExceeded("pprof, sample", "labels", this.#count, attributesMax);
     }
+    const outer = reader.enter();
+    const known = this.#known.find(reader.offset, reader.end);
+    if (known >= 0) this.#addKnown(known);
+    else this.#readNew();
+    reader.leave(outer);
+  }
+
+  #readNew(): void {
+    const reader = this.#reader;
+    const start = reader.offset;
     let [key, str, unit] = [0, 0, 0];
     let num = 0n;
-    const outer = reader.enter();
     while (reader.offset < reader.end) {
       const tag = reader.tag();
       if (tag === wire.LABEL_KEY) key = this.#tables.stringIndex();
@@ -82,8 +97,17 @@ export class LabelReader {
       else if (tag === wire.LABEL_NUM_UNIT) unit = this.#tables.stringIndex();
       else reader.skip(tag);
     }
-    reader.leave(outer);
-    this.#add(key, str, num, unit);
+    const part = this.#partOf(key);
+    const content =
+      part === "sample"
+        ? this.#row(key, str, num, unit)
+        : part === "resource"
+          ? this.#resourceRow(key, str, num, unit)
+          : str;
+    this.#parts.push(part);
+    this.#contents.push(content);
+    this.#known.add(start, reader.end);
+    this.#addKnown(this.#contents.length - 1);
   }
 
   /**
@@ -93,8 +117,8 @@ export class LabelReader {
    */
   finish(): string {
     this.#finishLink();
-    this.attributeSet = internSet(this.#dictionary, this.#sampleAttributes);
-    this.resourceSet = internSet(this.#resources, this.#resourceAttributes);
+    this.attributeSet = this.#sampleSets.intern(this.#sampleAttributes);
+    this.resourceSet = this.#resourceSets.intern(this.#resourceAttributes);
     return this.#dictionary.strings.at(this.#ids.frame_types);
   }
 
@@ -102,7 +126,7 @@ export class LabelReader {
   keepFrameTypes(): void {
     const key = this.#dictionary.strings.intern(FRAME_TYPE);
     this.#sampleAttributes.push(this.#textRow(key, this.#ids.frame_types, 0));
-    this.attributeSet = internSet(this.#dictionary, this.#sampleAttributes);
+    this.attributeSet = this.#sampleSets.intern(this.#sampleAttributes);
   }
 
   resourceAttributes(resourceSet: number): KeyValue[] {
@@ -113,11 +137,12 @@ export class LabelReader {
     }));
   }
 
-  #add(key: number, str: number, num: bigint, unit: number): void {
-    const part = this.#partOf(key);
-    if (part === "sample") this.#sampleAttributes.push(this.#row(key, str, num, unit));
-    else if (part === "resource") this.#addToResource(key, str, num, unit);
-    else if (str !== 0) this.#ids[part] = str;
+  #addKnown(label: number): void {
+    const part = this.#parts[label] as Part;
+    const content = this.#contents.at(label);
+    if (part === "sample") this.#sampleAttributes.push(content);
+    else if (part === "resource") this.#resourceAttributes.push(content);
+    else if (content !== 0) this.#ids[part] = content;
   }
 
   #partOf(key: number): Part {
@@ -138,28 +163,15 @@ export class LabelReader {
 
   #row(key: number, str: number, num: bigint, unit: number): number {
     if (num === 0n && (str !== 0 || unit === 0)) return this.#textRow(key, str, unit);
-    const cacheKey = `${key} ${num} ${unit}`;
-    const known = this.#rowOfNumber.get(cacheKey);
-    if (known !== undefined) return known;
+    // A 0 whose unit is its key has none: see labels.ts.
+    const unitOrNone = num === 0n && unit === key ? 0 : unit;
     const { attributes } = this.#dictionary;
-    const row = attributes.intern(
-      this.#keyOf(key),
-      { type: "int", value: num },
-      zeroUnit(key, num, unit),
-    );
-    this.#rowOfNumber.set(cacheKey, row);
-    return row;
+    return attributes.intern(this.#keyOf(key), { type: "int", value: num }, unitOrNone);
   }
 
   #textRow(key: number, str: number, unit: number): number {
     const { attributes } = this.#dictionary;
-    const cacheKey = key * PAIR_FACTOR + str;
-    const isCached = unit === 0 && key < PAIR_FACTOR && str < PAIR_FACTOR;
-    const known = isCached ? this.#rowOfText.get(cacheKey) : undefined;
-    if (known !== undefined) return known;
-    const row = attributes.intern(this.#keyOf(key), this.#textValue(key, str), unit);
-    if (isCached) this.#rowOfText.set(cacheKey, row);
-    return row;
+    return attributes.intern(this.#keyOf(key), this.#textValue(key, str), unit);
   }
 
   #textValue(key: number, str: number): AttributeValue {
@@ -177,13 +189,13 @@ export class LabelReader {
     return renamed === undefined ? key : strings.intern(renamed);
   }
 
-  #addToResource(key: number, str: number, num: bigint, unit: number): void {
+  #resourceRow(key: number, str: number, num: bigint, unit: number): number {
     const { strings } = this.#dictionary;
     const isText = num === 0n && (str !== 0 || unit === 0);
     const value: AttributeValue = isText ? this.#textValue(key, str) : { type: "int", value: num };
     const { attributes, strings: names } = this.#resources;
     const name = names.intern(strings.at(this.#keyOf(key)));
-    this.#resourceAttributes.push(attributes.intern(name, value, 0));
+    return attributes.intern(name, value, 0);
   }
 
   #finishLink(): void {
@@ -202,27 +214,4 @@ export class LabelReader {
     if (trace !== 0) this.#sampleAttributes.push(this.#textRow(strings.intern(TRACE_ID), trace, 0));
     if (span !== 0) this.#sampleAttributes.push(this.#textRow(strings.intern(SPAN_ID), span, 0));
   }
-}
-
-/** The unit of a number; the key as the unit of a 0 is none (see labels.ts). */
-function zeroUnit(key: number, num: bigint, unit: number): number {
-  return num === 0n && unit === key ? 0 : unit;
-}
-
-/** Interns the rows as a set in which a key stands once: several values are an array. */
-function internSet(dictionary: Dictionary, rows: Int32Column): number {
-  const { data, length } = rows;
-  if (length < 2) return dictionary.attributeSets.intern(data, length);
-  const { attributes } = dictionary;
-  const keys = new Set<number>();
-  for (let at = 0; at < length; at++) keys.add(attributes.key.at(data[at] as number));
-  if (keys.size === length) return dictionary.attributeSets.intern(data, length);
-  const byKey = Map.groupBy(data.subarray(0, length), (row) => attributes.key.at(row));
-  const merged = [...byKey].map(([key, group]) => {
-    const [first] = group;
-    if (group.length === 1) return first as number;
-    const value = group.map((row) => attributes.value(row));
-    return attributes.intern(key, { type: "array", value }, attributes.unit.at(first as number));
-  });
-  return dictionary.attributeSets.intern(merged);
 }

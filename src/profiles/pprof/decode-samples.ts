@@ -16,6 +16,16 @@ export interface ResourceSamples {
   readonly columns: readonly Samples[];
 }
 
+/** Each type costs a column; the conventions name fourteen. Labels with more stay labels. */
+const FRAME_TYPES_MAX = 64;
+
+/** Neighbouring frames of one type, with the locations of that type. */
+interface TypedRun {
+  readonly type: string;
+  readonly count: number;
+  readonly typed: Int32Column;
+}
+
 /** Reads the samples of a file whose tables are read. */
 export class SampleReader {
   /** In the order in which they appear; one at least. */
@@ -27,8 +37,12 @@ export class SampleReader {
   readonly #labels: LabelReader;
   readonly #columnCount: number;
   readonly #resourceRows = new Map<number, number>();
-  /** Location rows with another frame type, by row and type. */
-  readonly #typedLocations = new Map<string, number>();
+  /** For each frame type the location of that type by the location in the file; 0 if not made. */
+  readonly #typed = new Map<string, Int32Column>();
+  readonly #frameTypes = new Map<
+    string,
+    { readonly runs: readonly TypedRun[]; readonly count: number }
+  >();
   #sampleCount = 0;
   readonly #locations = new Int32Column();
   readonly #values = new Float64Column();
@@ -145,25 +159,42 @@ export class SampleReader {
 
   /** Gives the sample's locations the types that its label says, or leaves the label alone. */
   #applyFrameTypes(text: string): void {
-    const count = this.#locations.length;
-    const types = parseFrameTypes(text, count);
-    if (!types) {
+    const { data, length } = this.#locations;
+    const { runs, count } = this.#frameTypes.getOrInsertComputed(text, () => this.#runsOf(text));
+    if (count !== length) {
       this.#labels.keepFrameTypes();
       return;
     }
-    for (let place = 0; place < count; place++) {
-      const location = this.#locations.data[place] as number;
-      this.#locations.data[place] = this.#typedLocation(location, types[place] ?? "");
+    let place = 0;
+    for (const run of runs) {
+      const { typed } = run;
+      for (const end = place + run.count; place < end; place++) {
+        const location = data[place] as number;
+        const known = typed.at(location);
+        data[place] = known > 0 ? known : this.#typeLocation(location, run);
+      }
     }
   }
 
-  #typedLocation(location: number, type: string): number {
-    const key = `${location} ${type}`;
-    const known = this.#typedLocations.get(key);
-    if (known !== undefined) return known;
-    const typed = this.#withFrameType(location, type);
-    this.#typedLocations.set(key, typed);
-    return typed;
+  #runsOf(text: string): { readonly runs: readonly TypedRun[]; readonly count: number } {
+    const parsed = parseFrameTypes(text, this.#limits.stackDepthMax) ?? [];
+    const types = new Set([...this.#typed.keys(), ...parsed.map(({ type }) => type)]);
+    if (types.size > FRAME_TYPES_MAX) return { runs: [], count: -1 };
+    const runs = parsed.map(({ type, count }) => {
+      const typed = this.#typed.getOrInsertComputed(type, () => new Int32Column());
+      return { type, count, typed };
+    });
+    return {
+      runs,
+      count: parsed.length === 0 ? -1 : runs.reduce((sum, run) => sum + run.count, 0),
+    };
+  }
+
+  #typeLocation(location: number, { type, typed }: TypedRun): number {
+    while (typed.length <= location) typed.push(0);
+    const row = this.#withFrameType(location, type);
+    typed.data[location] = row;
+    return row;
   }
 
   /** The location itself when it is of the type, else a copy that is. */

@@ -34,18 +34,25 @@ export function frameTypesText(types: readonly string[]): string {
   return runs.join(" ");
 }
 
-/** The types of `count` locations; undefined when the text does not say just so many. */
-export function parseFrameTypes(text: string, count: number): string[] | undefined {
-  const types: string[] = [];
+/** Neighbours of one type. */
+export interface FrameTypeRun {
+  readonly type: string;
+  readonly count: number;
+}
+
+/** The runs of a text, leaf first; undefined when it is none or says more than `countMax`. */
+export function parseFrameTypes(text: string, countMax: number): FrameTypeRun[] | undefined {
+  const runs: FrameTypeRun[] = [];
+  let total = 0;
   for (const run of text.split(" ")) {
     const found = /^([^*]+)(?:\*([0-9]{1,7}))?$/.exec(run);
-    const repeat = found?.[2] === undefined ? 1 : Number(found[2]);
-    if (!found || repeat > count - types.length) return undefined;
-    const type = decodeType(found[1] ?? "");
-    if (type === undefined) return undefined;
-    for (let i = 0; i < repeat; i++) types.push(type);
+    const count = found?.[2] === undefined ? 1 : Number(found[2]);
+    const type = decodeType(found?.[1] ?? "");
+    total += count;
+    if (!found || type === undefined || count === 0 || total > countMax) return undefined;
+    runs.push({ type, count });
   }
-  return types.length === count ? types : undefined;
+  return runs;
 }
 
 function encodeType(type: string): string {
