@@ -101,7 +101,7 @@ install_npm_packages() {
     export npm_config_cache="$PWD/build/npm-cache"
   fi
   say "installing npm packages by package-lock.json, without their install scripts"
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
   echo "$locked" >"$stamp"
   did_something=yes
 }
