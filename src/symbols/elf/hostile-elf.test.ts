@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { isCollectorError } from "../../support/errors.ts";
-import { type ElfFile, readElf } from "./elf-file.ts";
+import { type ElfFile, type LoadSegment, readElf } from "./elf-file.ts";
 import { fileAddress } from "./file-address.ts";
 import { htlhash } from "./htlhash.ts";
 import { readBuildIds } from "./notes.ts";
@@ -195,23 +195,29 @@ describe("identity", () => {
   });
 });
 
+function segment(
+  fileOffset: bigint,
+  address: bigint,
+  fileSize: bigint,
+  executable: boolean,
+): LoadSegment {
+  return { fileOffset, address, fileSize, memorySize: fileSize, executable };
+}
+
 describe("fileAddress", () => {
-  const lld = [
-    { offset: 0n, address: 0n, fileSize: 0x1560n, executable: false },
-    { offset: 0x1560n, address: 0x2560n, fileSize: 0x800n, executable: true },
-  ];
+  const lld = [segment(0n, 0n, 0x1560n, false), segment(0x1560n, 0x2560n, 0x800n, true)];
 
   const cases = [
     {
       name: "PIE: the address is the distance from where it was loaded",
-      segments: [{ offset: 0x1000n, address: 0x1000n, fileSize: 0x500n, executable: true }],
+      segments: [segment(0x1000n, 0x1000n, 0x500n, true)],
       mapping: { start: 0x5555_0000_1000n, fileOffset: 0x1000n },
       address: 0x5555_0000_1234n,
       expected: 0x1234n,
     },
     {
       name: "fixed addresses stay what they are",
-      segments: [{ offset: 0x1000n, address: 0x40_1000n, fileSize: 0x500n, executable: true }],
+      segments: [segment(0x1000n, 0x40_1000n, 0x500n, true)],
       mapping: { start: 0x40_1000n, fileOffset: 0x1000n },
       address: 0x40_1234n,
       expected: 0x40_1234n,
