@@ -10,6 +10,7 @@ import { ProtoWriter } from "../protobuf/writer.ts";
 import { decodePresentLayout } from "./decode.ts";
 import { LAYOUT_SINCE } from "./fields.ts";
 import { INPUT_NAME } from "./input.ts";
+import { JsonReader } from "./json-reader.ts";
 import {
   type JsonField,
   type MessageType,
@@ -56,9 +57,10 @@ export function decodeOtlpJson(bytes: Uint8Array, limits: ProfileLimits): Profil
     throw limitExceeded(JSON_NAME, "bytes", bytes.length, limits.inflatedBytesMax);
   }
   const depthMax = JSON_DEPTH_AROUND_VALUES + JSON_DEPTH_OF_VALUE * limits.nestingMax;
-  checkDepth(bytes, depthMax);
-  const translation = new Translation();
-  translation.message(PROFILES_DATA, parse(bytes));
+  const reader = new JsonReader(bytes, JSON_NAME, depthMax);
+  const translation = new Translation(reader);
+  translation.message(PROFILES_DATA);
+  reader.end();
   try {
     return decodePresentLayout(translation.writer.finish(), limits);
   } catch (error) {
@@ -69,174 +71,139 @@ export function decodeOtlpJson(bytes: Uint8Array, limits: ProfileLimits): Profil
   }
 }
 
-/** Parsing and translating recurse, so the depth is bounded before they begin. */
-function checkDepth(bytes: Uint8Array, depthMax: number): void {
-  let depth = 0;
-  let isInString = false;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (isInString) {
-      if (byte === BACKSLASH) at++;
-      else if (byte === QUOTE) isInString = false;
-    } else if (byte === QUOTE) isInString = true;
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      if (++depth > depthMax) throw limitExceeded(JSON_NAME, "depth of nesting", depth, depthMax);
-    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--;
-  }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACE = 0x7d;
-const CLOSE_BRACKET = 0x5d;
-
-function parse(bytes: Uint8Array): unknown {
-  let text: string;
-  try {
-    text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-  } catch (error) {
-    // A string holds 2^29 units at most; only a limit for files allows more bytes than that.
-    throw limitExceeded(JSON_NAME, `bytes of JSON (${String(error)})`, bytes.length, STRING_MAX);
-  }
-  try {
-    return JSON.parse(text, keepDigits);
-  } catch (error) {
-    throw malformed(JSON_NAME, `not JSON: ${(error as Error).message}`);
-  }
-}
-
-/** UTF-16 units that a JavaScript string of this engine can hold. */
-const STRING_MAX = 2 ** 29;
-
-/** An integer that a number would round stays text. */
-function keepDigits(
-  this: unknown,
-  _key: string,
-  value: unknown,
-  context?: { readonly source?: string },
-): unknown {
-  const source = context?.source;
-  if (typeof value !== "number" || Number.isSafeInteger(value) || source === undefined)
-    return value;
-  return /^-?\d+$/.test(source) ? source : value;
-}
-
 class Translation {
   readonly writer: ProtoWriter = new ProtoWriter();
   /** Where in the input the translation is, for errors. */
   readonly #path: (string | number)[] = [];
+  readonly #reader: JsonReader;
 
-  message(type: MessageType, value: unknown): void {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw this.#error("an object is expected");
-    }
+  constructor(reader: JsonReader) {
+    this.#reader = reader;
+  }
+
+  message(type: MessageType): void {
+    const reader = this.#reader;
+    if (reader.kind() !== "object") throw this.#error("an object is expected");
     let oneOf = "";
-    for (const [name, item] of Object.entries(value)) {
+    for (let name = reader.firstKey(); name !== undefined; name = reader.nextKey()) {
       const field = type.byName.get(name);
       if (!field) this.#refuseFormerName(type, name);
-      if (!field || item === null) continue;
+      if (!field || reader.kind() === "null") {
+        reader.skip();
+        continue;
+      }
       this.#path.push(name);
       if (field.isOneOf && oneOf !== "") throw this.#error(`${oneOf} is given already`);
       if (field.isOneOf) oneOf = name;
-      this.#field(field, item);
+      if (field.isRepeated) this.#list(field);
+      else this.#tagged(field);
       this.#path.pop();
     }
   }
 
-  #field(field: JsonField, value: unknown): void {
-    if (!field.isRepeated) {
-      this.#tagged(field, value);
-      return;
-    }
-    if (!Array.isArray(value)) throw this.#error("a list is expected");
+  #list(field: JsonField): void {
+    const reader = this.#reader;
+    if (reader.kind() !== "list") throw this.#error("a list is expected");
     if (field.isPacked) this.writer.tag(field.tag);
     const start = field.isPacked ? this.writer.begin() : 0;
-    for (const [i, item] of value.entries()) {
-      this.#path.push(i);
-      if (field.isPacked) this.#scalar(field.kind as ScalarKind, item);
-      else this.#tagged(field, item);
-      this.#path.pop();
+    const place = this.#path.push(0) - 1;
+    let count = 0;
+    for (let is = reader.firstItem(); is; is = reader.nextItem()) {
+      this.#path[place] = count++;
+      if (field.isPacked) this.#scalar(field.kind as ScalarKind);
+      else this.#tagged(field);
     }
+    this.#path.pop();
     if (field.isPacked) this.writer.end(start);
   }
 
-  #tagged(field: JsonField, value: unknown): void {
+  #tagged(field: JsonField): void {
     this.writer.tag(field.tag);
     const type = messageType(field.kind);
     if (!type) {
-      this.#scalar(field.kind as ScalarKind, value);
+      this.#scalar(field.kind as ScalarKind);
       return;
     }
     const start = this.writer.begin();
-    this.message(type, value);
+    this.message(type);
     this.writer.end(start);
   }
 
-  #scalar(kind: ScalarKind, value: unknown): void {
+  #scalar(kind: ScalarKind): void {
     const { writer } = this;
     switch (kind) {
       case "string":
-        writer.string(this.#text(value).toWellFormed());
+        writer.string(this.#text());
         return;
       case "bytes":
-        writer.lengthDelimited(this.#base64(value));
+        writer.lengthDelimited(this.#base64());
         return;
       case "id":
-        writer.lengthDelimited(this.#hex(value));
+        writer.lengthDelimited(this.#hex());
         return;
       case "bool":
-        if (typeof value !== "boolean") throw this.#error("true or false is expected");
-        writer.uint32(value ? 1 : 0);
+        writer.uint32(this.#bool() ? 1 : 0);
         return;
       case "int32":
-        writer.int32(Number(this.#integer(value, -(2n ** 31n), 2n ** 31n - 1n)));
+        writer.int32(Number(this.#integer(-(2n ** 31n), 2n ** 31n - 1n)));
         return;
       case "uint32":
-        writer.uint32(Number(this.#integer(value, 0n, 2n ** 32n - 1n)));
+        writer.uint32(Number(this.#integer(0n, 2n ** 32n - 1n)));
         return;
       case "int64":
-        writer.int64BigInt(this.#integer(value, -(2n ** 63n), 2n ** 63n - 1n));
+        writer.int64BigInt(this.#integer(-(2n ** 63n), 2n ** 63n - 1n));
         return;
       case "uint64":
-        writer.int64BigInt(this.#integer(value, 0n, 2n ** 64n - 1n));
+        writer.int64BigInt(this.#integer(0n, 2n ** 64n - 1n));
         return;
       case "fixed64": {
-        const integer = this.#integer(value, 0n, 2n ** 64n - 1n);
+        const integer = this.#integer(0n, 2n ** 64n - 1n);
         writer.fixed64(Number(integer & 0xffffffffn), Number(integer >> 32n));
         return;
       }
       case "double":
-        writer.double(this.#double(value));
+        writer.double(this.#double());
     }
   }
 
-  #text(value: unknown): string {
-    if (typeof value !== "string") throw this.#error("a string is expected");
-    return value;
+  #text(): string {
+    if (this.#reader.kind() !== "string") throw this.#error("a string is expected");
+    return this.#reader.string();
   }
 
-  #integer(value: unknown, min: bigint, max: bigint): bigint {
-    // A larger number that stands here has a fraction or an exponent, and was rounded.
+  #bool(): boolean {
+    const kind = this.#reader.kind();
+    if (kind !== "true" && kind !== "false") throw this.#error("true or false is expected");
+    this.#reader.skip();
+    return kind === "true";
+  }
+
+  /** A number's or a string's text: 64-bit integers may be either. */
+  #digits(): string {
+    return this.#reader.kind() === "number" ? this.#reader.number() : this.#text();
+  }
+
+  #integer(min: bigint, max: bigint): bigint {
+    const text = this.#digits();
+    // With a fraction or an exponent it is a number, which above 2^53 would be rounded.
     const isExact =
-      typeof value === "number" ? Number.isSafeInteger(value) : INTEGER.test(this.#text(value));
+      INTEGER.test(text) || (DECIMAL.test(text) && Number.isSafeInteger(Number(text)));
     if (!isExact) throw this.#error("an integer is expected");
-    const integer = BigInt(value as number | string);
+    const integer = BigInt(INTEGER.test(text) ? text : Number(text));
     if (integer < min || integer > max) throw this.#error(`${integer} is out of range`);
     return integer;
   }
 
-  #double(value: unknown): number {
-    if (typeof value === "number") return value;
-    const text = this.#text(value);
-    const number = text.trim() === "" ? Number.NaN : Number(text);
-    if (Number.isNaN(number) && text !== "NaN") throw this.#error("a number is expected");
-    return number;
+  #double(): number {
+    const text = this.#digits();
+    if (!DECIMAL.test(text) && !NOT_FINITE.includes(text)) {
+      throw this.#error("a number is expected");
+    }
+    return Number(text);
   }
 
-  #base64(value: unknown): Uint8Array {
-    const text = this.#text(value).replaceAll("-", "+").replaceAll("_", "/");
+  #base64(): Uint8Array {
+    const text = this.#text().replaceAll("-", "+").replaceAll("_", "/");
     try {
       return Uint8Array.fromBase64(text);
     } catch {
@@ -244,10 +211,11 @@ class Translation {
     }
   }
 
-  #hex(value: unknown): Uint8Array {
+  #hex(): Uint8Array {
     try {
-      return Uint8Array.fromHex(this.#text(value));
-    } catch {
+      return Uint8Array.fromHex(this.#text());
+    } catch (error) {
+      if (isCollectorError(error)) throw error;
       throw this.#error("hexadecimal digits are expected");
     }
   }
@@ -268,6 +236,9 @@ class Translation {
     return malformed(path === "" ? JSON_NAME : `${JSON_NAME} at ${path.slice(1)}`, what);
   }
 }
+
+const DECIMAL = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NOT_FINITE: readonly string[] = ["NaN", "Infinity", "-Infinity"];
 
 /** Digits of any 64-bit integer. Longer text is refused before it becomes a BigInt. */
 const INTEGER = /^-?\d{1,20}$/;

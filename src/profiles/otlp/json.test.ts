@@ -103,7 +103,7 @@ describe("OTLP/JSON codec", () => {
 
 describe("OTLP/JSON faults", () => {
   const cases: readonly { name: string; change: [string, string]; error: RegExp }[] = [
-    { name: "no JSON", change: ["{", "{{"], error: /not JSON/ },
+    { name: "no JSON", change: ["{", "{{"], error: /at byte 1: not JSON: a name in quotes/ },
     {
       name: "a list for an object",
       change: ['"resource":{', '"resource":[],"x":{'],
@@ -121,6 +121,11 @@ describe("OTLP/JSON faults", () => {
     },
     { name: "a fraction", change: ['"period":10', '"period":10.5'], error: /period: an integer/ },
     { name: "no digits", change: ['"period":10', '"period":"ten"'], error: /period: an integer/ },
+    {
+      name: "a hexadecimal number",
+      change: ['"period":10', '"period":"0x10"'],
+      error: /period: an integer/,
+    },
     {
       name: "2^63",
       change: ['"period":10', '"period":9223372036854775808'],
