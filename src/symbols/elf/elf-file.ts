@@ -298,11 +298,8 @@ function readIds(
   for (const { offset, size, alignment } of areas.slice(0, NOTE_AREAS_MAX)) {
     if (gnu !== "" && go !== "") break;
     if (size > NOTES_BYTES_MAX || offset + size > access.size) continue;
-    const ids = readBuildIds(
-      access.read(offset, size),
-      { littleEndian, alignment: 4 },
-      access.name,
-    );
+    const layout = { littleEndian, alignment: alignment === 8 ? 8 : 4 };
+    const ids = readBuildIds(access.read(offset, size), layout, access.name);
     gnu ||= ids.gnu;
     go ||= ids.go;
   }
