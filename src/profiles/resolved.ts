@@ -44,12 +44,16 @@ export function resolvedSamples(
   batch: ProfileBatch,
   frames: FrameDetail = "full",
 ): ResolvedSample[] {
+  return sortedBy(unsortedSamples(batch, frames), (sample) => JSON.stringify(sample));
+}
+
+function unsortedSamples(batch: ProfileBatch, frames: FrameDetail): ResolvedSample[] {
   const resolver = new Resolver(batch.dictionary, frames);
   const samples: ResolvedSample[] = [];
   for (const { profile, scope, resource } of batch.profiles()) {
     resolver.resolve(profile, scope, resource, samples);
   }
-  return sortedBy(samples, (sample) => JSON.stringify(sample));
+  return samples;
 }
 
 /**
@@ -62,8 +66,10 @@ export function sampleMultiset(
 ): Map<string, number> {
   const omitted = new Set<string>(["value", "timestamps", ...(options.omit ?? [])]);
   const sums = new Map<string, number>();
-  for (const sample of resolvedSamples(batch, options.frames)) {
-    const key = JSON.stringify(sample, (name, part) => (omitted.has(name) ? undefined : part));
+  for (const sample of unsortedSamples(batch, options.frames ?? "full")) {
+    const key = JSON.stringify(
+      Object.fromEntries(Object.entries(sample).filter(([name]) => !omitted.has(name))),
+    );
     sums.set(key, (sums.get(key) ?? 0) + sample.value);
   }
   return sums;
@@ -74,6 +80,8 @@ class Resolver {
   readonly #frames: FrameDetail;
   /** Frames by location index. */
   readonly #locations = new Map<number, string[]>();
+  /** Frames by stack index. */
+  readonly #stacks = new Map<number, string[]>();
   /** Attributes by attribute set. */
   readonly #sets = new Map<number, string[]>();
 
@@ -114,10 +122,11 @@ class Resolver {
     }
   }
 
-  #stack(stack: number): string[] {
-    const { stacks } = this.#dictionary;
-    return [...stacks.row(stack)].flatMap((location) =>
-      this.#locations.getOrInsertComputed(location, () => this.#location(location)),
+  #stack(row: number): string[] {
+    return this.#stacks.getOrInsertComputed(row, () =>
+      [...this.#dictionary.stacks.row(row)].flatMap((location) =>
+        this.#locations.getOrInsertComputed(location, () => this.#location(location)),
+      ),
     );
   }
 
