@@ -1,5 +1,6 @@
 import { limitExceeded, malformed } from "../../support/errors.ts";
 import type { ProfileLimits } from "../../support/limits.ts";
+import { escapeControl } from "../../support/logger.ts";
 import { Int32Column } from "../columns.ts";
 import { emptyProfile, ProfileBatch, type Samples } from "../profile.ts";
 import { UNKNOWN_FRAME } from "../text/frames.ts";
@@ -14,7 +15,8 @@ const INPUT = "folded stacks";
  *   root;caller;leaf 12
  *
  * Frames are functions by name and nothing else; the suffix `_[k]` makes a kernel frame. The
- * number after the last space is the count. Empty lines are skipped.
+ * number after the last space is the count. Empty lines are skipped; control characters in names
+ * become escapes.
  *
  * @throws INPUT_MALFORMED  a line that is not of this form; names its number
  * @throws LIMIT_EXCEEDED   more than the limits allow
@@ -68,7 +70,8 @@ class FoldedReader {
     if (space < 1 || !/^-?[0-9]{1,16}$/.test(digits)) {
       throw malformed(`${INPUT}, line ${number}`, "it is not `frame;frame;… count`");
     }
-    const value = Number(digits);
+    // The sum with 0 makes 0 of "-0".
+    const value = Number(digits) + 0;
     if (!Number.isSafeInteger(value)) throw limitAt(number, "count", value, 2 ** 53 - 1);
     const frames = text.slice(0, space).split(";");
     if (frames.length > this.#limits.stackDepthMax) {
@@ -102,7 +105,7 @@ class FoldedReader {
       throw limitAt(line, "distinct frames", locations.length + 1, this.#limits.tableRowsMax);
     }
     const isKernel = frame.endsWith(KERNEL_SUFFIX);
-    const name = isKernel ? frame.slice(0, -KERNEL_SUFFIX.length) : frame;
+    const name = escapeControl(isKernel ? frame.slice(0, -KERNEL_SUFFIX.length) : frame);
     const fn = functions.intern(strings.intern(name || UNKNOWN_FRAME), 0, 0, 0);
     const attributeSet = isKernel ? this.#kernelFrames : 0;
     const location = locations.intern(0, 0, 0, [fn, 0, 0], attributeSet);

@@ -34,12 +34,15 @@ const CPU = String.raw`(?:\s{1,8}\[(?<cpu>\d{1,6})\])?`;
 const TIME = String.raw`(?<seconds>\d{1,12})\.(?<fraction>\d{1,9}):`;
 const EVENT = String.raw`(?:(?:\s{1,40}(?<period>\d{1,20}))?\s{1,40}(?<event>\S{1,200}?):(?=\s|$))?`;
 
-/** From the most to the least that tells a first line from a frame. */
+/**
+ * From the most to the least that tells a first line from a frame; perf leaves a space behind
+ * a name that stands alone.
+ */
 const headerForms: readonly RegExp[] = [
   new RegExp(String.raw`^(?<comm>.{1,64}?)\s{1,24}${IDS}${CPU}\s{1,40}${TIME}${EVENT}`),
   new RegExp(String.raw`^(?<comm>.{1,64}?)\s{1,24}${TIME}${EVENT}`),
   new RegExp(String.raw`^(?<comm>.{1,64}?)\s{1,24}${IDS}${CPU}${EVENT}`),
-  new RegExp(String.raw`^(?<comm>.{1,64}?)${EVENT}\s{0,40}$`),
+  new RegExp(String.raw`^(?<comm>.{1,64}?)${EVENT}\s{1,40}$`),
 ];
 
 /** Reads the first line of a sample; undefined when it is none. */
