@@ -26,7 +26,9 @@ export const PROGRAM_HEADERS_MAX = 1024;
 const NOTES_BYTES_MAX = 65_536;
 /** Areas of notes that are read; usual are two or three. */
 const NOTE_AREAS_MAX = 64;
+/** SECTIONS_MAX names of 64 bytes. */
 const SECTION_NAMES_BYTES_MAX = 4 * 1024 * 1024;
+/** Longer than the names of the sections that are read. */
 const SECTION_NAME_BYTES_MAX = 256;
 
 export const ET_REL = 1;

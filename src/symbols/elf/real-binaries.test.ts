@@ -21,7 +21,9 @@ const CPP_SOURCE = `
   #include <vector>
   #include <string>
   #include <map>
-  namespace deep { template <class T> struct Box { __attribute__((noinline)) T get(T t) { return t; } }; }
+  namespace deep {
+    template <class T> struct Box { __attribute__((noinline)) T get(T t) { return t; } };
+  }
   int main(int argc, char **) {
     std::map<std::string, std::vector<int>> m; m["a"].push_back(argc);
     return deep::Box<int>().get(m.size());
