@@ -39,6 +39,7 @@ export const SHT_SYMTAB_SHNDX = 18;
 export const SHF_EXECINSTR = 4;
 
 const MAGIC = 0x7f454c46;
+/** The header of a 64-bit file; one of 32 bits has 52. */
 const HEADER_BYTES_MAX = 64;
 const SHT_NOTE = 7;
 const PT_LOAD = 1;
