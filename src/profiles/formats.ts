@@ -30,6 +30,16 @@ export interface ProfileFormat {
   readonly sniff: (bytes: Uint8Array) => boolean;
 }
 
+/** A format that can also be written. */
+export interface EncodableFormat extends ProfileFormat {
+  readonly encode: (batch: ProfileBatch) => Uint8Array;
+}
+
+/** Whether a format can be written: perf script cannot. */
+export function isEncodable(format: ProfileFormat): format is EncodableFormat {
+  return format.encode !== undefined;
+}
+
 /** Every format, those that are surest to be recognised first. */
 export const profileFormats: readonly ProfileFormat[] = [
   {

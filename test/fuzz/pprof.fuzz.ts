@@ -7,7 +7,7 @@ import { decodeOtlp } from "../../src/profiles/otlp/decode.ts";
 import { checkPprof } from "../../src/profiles/pprof/check-valid.ts";
 import { decodePprof } from "../../src/profiles/pprof/decode.ts";
 import { encodePprof } from "../../src/profiles/pprof/encode.ts";
-import type { ProfileBatch } from "../../src/profiles/profile.ts";
+import type { Profile, ProfileBatch } from "../../src/profiles/profile.ts";
 import { resolvedSamples } from "../../src/profiles/resolved.ts";
 import { genuinePayloads } from "../../src/profiles/testing/genuine-payloads.ts";
 import { pprofOracle } from "../../src/profiles/testing/pprof-oracle.ts";
@@ -124,7 +124,8 @@ function sumsOf(batch: ProfileBatch): bigint[] {
   const sums = new Map<string, bigint>();
   for (const { profile } of batch.profiles()) {
     const { samples } = profile;
-    const key = `${profile.sampleType.type}/${profile.sampleType.unit}/${columnKey(batch, profile)}`;
+    const { type, unit } = profile.sampleType;
+    const key = `${type}/${unit}/${columnKey(batch, profile)}`;
     let sum = sums.get(key) ?? 0n;
     for (let row = 0; row < samples.length; row++) sum += BigInt(samples.value.at(row));
     sums.set(key, sum);
@@ -133,10 +134,7 @@ function sumsOf(batch: ProfileBatch): bigint[] {
 }
 
 /** The column's place in its scope: two columns may have one type. */
-function columnKey(
-  batch: ProfileBatch,
-  profile: ProfileBatch["resourceProfiles"][number]["scopeProfiles"][number]["profiles"][number],
-): number {
+function columnKey(batch: ProfileBatch, profile: Profile): number {
   for (const { scope } of batch.profiles()) {
     const place = scope.profiles.indexOf(profile);
     if (place >= 0) return place;

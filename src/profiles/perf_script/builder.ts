@@ -209,7 +209,7 @@ function addOne({ profile, rows }: EventProfile, stack: number, attributeSet: nu
   }
 }
 
-/** Code of a just-in-time compiler, in a perf map or no file at all, is of no type that perf says. */
+/** Of the code of a just-in-time compiler, in a perf map or no file, perf says no type. */
 function frameType(address: bigint, file: string): string {
   if (address >= KERNEL_START || file.startsWith("[kernel") || file.startsWith("[guest.kernel")) {
     return "kernel";

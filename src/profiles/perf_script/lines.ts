@@ -32,7 +32,8 @@ export interface Header {
 const IDS = String.raw`(?:(?<pid>-?\d{1,10})\/)?(?<tid>-?\d{1,10})`;
 const CPU = String.raw`(?:\s{1,8}\[(?<cpu>\d{1,6})\])?`;
 const TIME = String.raw`(?<seconds>\d{1,12})\.(?<fraction>\d{1,9}):`;
-const EVENT = String.raw`(?:(?:\s{1,40}(?<period>\d{1,20}))?\s{1,40}(?<event>\S{1,200}?):(?=\s|$))?`;
+const PERIOD = String.raw`(?:\s{1,40}(?<period>\d{1,20}))?`;
+const EVENT = String.raw`(?:${PERIOD}\s{1,40}(?<event>\S{1,200}?):(?=\s|$))?`;
 
 /**
  * From the most to the least that tells a first line from a frame; perf leaves a space behind

@@ -19,7 +19,7 @@ import {
  * batch that was written as pprof can be read back as what it was:
  *
  *   otlp: batch {…}      once; that it is there says that this program wrote the file
- *   otlp: mapping {…}    a mapping's attributes and name, where they do not follow from its fields
+ *   otlp: mapping {…}    a mapping's attributes and name, where its fields do not say them
  *   otlp: location {…}   attributes of locations, beside the frame type
  *   otlp: value {…}      the value that the text of a label stands for
  *   otlp: comment {…}    a comment of the batch's own that begins like a note
