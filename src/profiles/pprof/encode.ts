@@ -45,7 +45,7 @@ class PprofEncoder {
     this.#plan = new ColumnPlan(batch);
     this.#samples = new SampleTable(batch, this.#plan);
     this.#tables = new TableWriter(batch, this.#plan, this.#samples, this.#strings);
-    this.#labels = new LabelMaker(batch.dictionary, this.#samples, (location) =>
+    this.#labels = new LabelMaker(batch.dictionary, this.#samples, this.#strings, (location) =>
       this.#tables.derivedFrameType(location),
     );
   }
@@ -88,20 +88,20 @@ class PprofEncoder {
       writer.int64(this.#samples.values.at(at));
     }
     writer.end(values);
-    for (const label of this.#labels.ofSample(row)) this.#writeLabel(label);
+    this.#labels.forEachLabel(row, this.#writeLabel);
     writer.end(sample);
   }
 
-  #writeLabel({ key, str, num, unit }: Label): void {
+  readonly #writeLabel = ({ key, str, num, unit }: Label): void => {
     const writer = this.#writer;
     writer.tag(wire.SAMPLE_LABEL);
     const label = writer.begin();
-    writer.uint32Field(wire.LABEL_KEY, this.#strings.ofText(key));
-    writer.uint32Field(wire.LABEL_STR, this.#strings.ofText(str));
+    writer.uint32Field(wire.LABEL_KEY, key);
+    writer.uint32Field(wire.LABEL_STR, str);
     writer.int64BigIntField(wire.LABEL_NUM, num);
-    writer.uint32Field(wire.LABEL_NUM_UNIT, this.#strings.ofText(unit));
+    writer.uint32Field(wire.LABEL_NUM_UNIT, unit);
     writer.end(label);
-  }
+  };
 
   #writeHeader(): void {
     const writer = this.#writer;

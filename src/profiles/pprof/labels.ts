@@ -5,13 +5,14 @@ import { attributesOfSet } from "./attributes.ts";
 import { FRAME_TYPE, frameTypesText } from "./frame-types.ts";
 import { type Attribute, labelTextKey, valueComment } from "./notes.ts";
 import type { SampleTable } from "./sample-table.ts";
+import type { StringIndex } from "./string-index.ts";
 
-/** A label with texts, not yet string indices. */
+/** A label as it is written: texts by their index in the file. */
 export interface Label {
-  readonly key: string;
-  readonly str: string;
+  readonly key: number;
+  readonly str: number;
   readonly num: bigint;
-  readonly unit: string;
+  readonly unit: number;
 }
 
 export const TRACE_ID = "trace_id";
@@ -32,6 +33,7 @@ export class LabelMaker {
   readonly hasFrameTypes: boolean;
   readonly #dictionary: Dictionary;
   readonly #samples: SampleTable;
+  readonly #strings: StringIndex;
   readonly #derivedTypeOf: (location: number) => string;
   readonly #resourceLabels = new Map<number, readonly Label[]>();
   readonly #sampleLabels = new Map<number, readonly Label[]>();
@@ -45,8 +47,10 @@ export class LabelMaker {
   constructor(
     dictionary: Dictionary,
     samples: SampleTable,
+    strings: StringIndex,
     derivedTypeOf: (location: number) => string,
   ) {
+    this.#strings = strings;
     this.#dictionary = dictionary;
     this.#samples = samples;
     this.#derivedTypeOf = derivedTypeOf;
@@ -56,15 +60,13 @@ export class LabelMaker {
     this.resourceKeys = [...this.#resourceNames.values()];
   }
 
-  /** The labels of a row of the sample table. */
-  ofSample(row: number): Label[] {
+  /** Calls `write` with each label of a row of the sample table. */
+  forEachLabel(row: number, write: (label: Label) => void): void {
     const { resource, attributeSet, link, stack } = this.#samples;
-    return [
-      ...this.#ofResource(resource.at(row)),
-      ...this.#ofAttributeSet(attributeSet.at(row)),
-      ...(this.hasLinks ? this.#ofLink(link.at(row)) : []),
-      ...(this.hasFrameTypes ? this.#ofStack(stack.at(row)) : []),
-    ];
+    for (const label of this.#ofResource(resource.at(row))) write(label);
+    for (const label of this.#ofAttributeSet(attributeSet.at(row))) write(label);
+    if (this.hasLinks) for (const label of this.#ofLink(link.at(row))) write(label);
+    if (this.hasFrameTypes) for (const label of this.#ofStack(stack.at(row))) write(label);
   }
 
   /** Notes on the labels made so far whose text does not say what the value was. */
@@ -134,8 +136,8 @@ export class LabelMaker {
       const traceId = this.#dictionary.links.traceId(link);
       const spanId = this.#dictionary.links.spanId(link);
       return [
-        ...(traceId === "" ? [] : [textLabel(TRACE_ID, traceId)]),
-        ...(spanId === "" ? [] : [textLabel(SPAN_ID, spanId)]),
+        ...(traceId === "" ? [] : [this.#label(TRACE_ID, traceId, 0n, "")]),
+        ...(spanId === "" ? [] : [this.#label(SPAN_ID, spanId, 0n, "")]),
       ];
     });
   }
@@ -147,7 +149,7 @@ export class LabelMaker {
       const isImplied = locations.every(
         (location, place) => this.#derivedTypeOf(location) === types[place],
       );
-      return isImplied ? [] : [textLabel(FRAME_TYPE, frameTypesText(types))];
+      return isImplied ? [] : [this.#label(FRAME_TYPE, frameTypesText(types), 0n, "")];
     });
   }
 
@@ -155,31 +157,37 @@ export class LabelMaker {
     const { value, unit } = attribute;
     const key = names.get(attribute.key) ?? attribute.key;
     if (value.type === "array" && isPlainList(value.value)) {
-      return value.value.map((item) => plainLabel(key, item, unit));
+      return value.value.map((item) => this.#plainLabel(key, item, unit));
     }
-    const label = plainLabel(key, value, unit);
     if (value.type !== "string" && value.type !== "int") {
-      const textKey = labelTextKey(key, label.str);
-      this.#valueComments.getOrInsertComputed(textKey, () => valueComment(key, label.str, value));
+      const text = valueText(value);
+      const textKey = labelTextKey(key, text);
+      this.#valueComments.getOrInsertComputed(textKey, () => valueComment(key, text, value));
     }
-    return [label];
+    return [this.#plainLabel(key, value, unit)];
+  }
+
+  /**
+   * Readers drop a label that has neither text nor number nor unit. An integer 0 therefore
+   * gets the unit that they show for numbers without one: the label's key.
+   */
+  #plainLabel(key: string, value: AttributeValue, unit: string): Label {
+    if (value.type !== "int") return this.#label(key, valueText(value), 0n, unit);
+    return this.#label(key, "", value.value, value.value === 0n && unit === "" ? key : unit);
+  }
+
+  #label(key: string, str: string, num: bigint, unit: string): Label {
+    const strings = this.#strings;
+    return {
+      key: strings.ofText(key),
+      str: strings.ofText(str),
+      num,
+      unit: strings.ofText(unit),
+    };
   }
 }
 
 /** A list that several labels of one key say whole. */
 function isPlainList(items: readonly AttributeValue[]): boolean {
   return items.length > 1 && items.every(({ type }) => type === "string" || type === "int");
-}
-
-/**
- * Readers drop a label that has neither text nor number nor unit. An integer 0 therefore gets
- * the unit that they show for numbers without one: the label's key.
- */
-function plainLabel(key: string, value: AttributeValue, unit: string): Label {
-  if (value.type !== "int") return { key, str: valueText(value), num: 0n, unit };
-  return { key, str: "", num: value.value, unit: value.value === 0n && unit === "" ? key : unit };
-}
-
-function textLabel(key: string, str: string): Label {
-  return { key, str, num: 0n, unit: "" };
 }
