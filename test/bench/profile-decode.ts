@@ -3,6 +3,7 @@ import { encodeOtlp } from "../../src/profiles/otlp/encode.ts";
 import { otlpOracle } from "../../src/profiles/testing/otlp-oracle.ts";
 import { FILE_LIMITS } from "../../src/support/limits.ts";
 import { largeProfile } from "./large-profile.ts";
+import { pprofRows } from "./pprof-rows.ts";
 
 /**
  * Speed of the profile codecs on a profile of about 4 MB, beside code that protobufjs
@@ -14,6 +15,8 @@ const RUNS = 9;
 const WARM_UP_RUNS = 5;
 /** Makes a message of about 4 MB. */
 const STACKS = 36_000;
+/** The same of pprof, where a sample of each stack, thread and CPU has its labels. */
+const PPROF_STACKS = 22_000;
 
 interface Row {
   readonly name: string;
@@ -44,6 +47,7 @@ const rows: readonly Row[] = [
     ours: () => encodeOtlp(batch),
     protobufjs: () => oracle.encode(oracleMessage).finish(),
   },
+  ...pprofRows(largeProfile(PPROF_STACKS)),
 ];
 
 for (const row of rows) {
