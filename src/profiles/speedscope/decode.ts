@@ -7,6 +7,7 @@ import { type JsonNode, parseJson } from "../text/json.ts";
 import { nanosOf, type Unit, unitOf } from "./format.ts";
 
 const INPUT = "speedscope profile";
+const INT64_MAX = 2n ** 63n - 1n;
 
 /**
  * Reads speedscope's JSON, "sampled" and "evented" profiles; events become the time that each
@@ -192,10 +193,8 @@ class SpeedscopeDecoder {
     const pid = note.member("processPid");
     if (pid.isThere) attributes.push({ key: "process.pid", value: intValue(nanos(pid)) });
     const name = note.member("processName");
-    if (name.isThere) {
-      const value = stringValue(name.text(this.#limits));
-      attributes.push({ key: "process.executable.name", value });
-    }
+    const text = name.isThere ? name.text(this.#limits) : "";
+    if (text !== "") attributes.push({ key: "process.executable.name", value: stringValue(text) });
     return attributes;
   }
 }
@@ -262,5 +261,7 @@ function nanos(node: JsonNode): bigint {
   if (typeof value !== "string" || !/^[0-9]{1,19}$/.test(value)) {
     throw node.error("it is not a decimal number");
   }
-  return BigInt(value);
+  const number = BigInt(value);
+  if (number > INT64_MAX) throw node.error("it is beyond 64 bits");
+  return number;
 }

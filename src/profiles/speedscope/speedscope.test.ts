@@ -51,6 +51,13 @@ describe("speedscope", () => {
     ]);
   });
 
+  it("takes an empty process name for none", () => {
+    const otlp = { sampleType: ["a", "b"], periodType: ["", ""], period: 0, processName: "" };
+    const batch = decode(file({ type: "sampled", samples: [[0]], weights: [1], otlp }));
+    assert.deepEqual(batch.resourceProfiles[0]?.resource.attributes, []);
+    checkProfileRoundTrip("speedscope", batch);
+  });
+
   const refused = [
     {
       name: "a frame that is not there",
