@@ -5,6 +5,8 @@ import {
   formatNamed,
   formatOfContent,
   formatOfPath,
+  type EncodableFormat,
+  isEncodable,
   type ProfileFormat,
   unknownExtension,
 } from "../profiles/formats.ts";
@@ -20,9 +22,9 @@ import { STANDARD_STREAM } from "../support/output.ts";
  * @throws CollectorError CONFIG_INVALID  an unknown format, one that can only be read, or bytes
  *   that are not text on a terminal
  */
-export function encodableFormat(path: string, name: string | undefined): ProfileFormat {
+export function encodableFormat(path: string, name: string | undefined): EncodableFormat {
   const format = name === undefined ? formatOfOutput(path) : formatNamed(name);
-  if (format.encode === undefined) {
+  if (!isEncodable(format)) {
     throw new CollectorError("CONFIG_INVALID", `${format.name} can be read but not written`);
   }
   if (path === STANDARD_STREAM && process.stdout.isTTY && !format.isText) {

@@ -3,7 +3,7 @@ import type { ComponentContext, Exporter } from "../pipeline/component.ts";
 import { SharedServices } from "../pipeline/shared-services.ts";
 import { symbolizeDefaults } from "../processors/symbolize/config.ts";
 import { SymbolizeProcessor } from "../processors/symbolize/processor.ts";
-import type { ProfileFormat } from "../profiles/formats.ts";
+import type { EncodableFormat } from "../profiles/formats.ts";
 import { ebpfDefaults } from "../receivers/ebpf/config.ts";
 import { EbpfReceiver } from "../receivers/ebpf/receiver.ts";
 import { systemClock } from "../support/clock.ts";
@@ -11,7 +11,7 @@ import { createLogger } from "../support/logger.ts";
 
 export interface RecordPipelineOptions {
   readonly output: string;
-  readonly format: ProfileFormat;
+  readonly format: EncodableFormat;
   readonly frequency: number;
   readonly pids: readonly number[] | undefined;
   readonly timestamps?: boolean;
