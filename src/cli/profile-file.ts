@@ -2,10 +2,10 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import {
+  type EncodableFormat,
   formatNamed,
   formatOfContent,
   formatOfPath,
-  type EncodableFormat,
   isEncodable,
   type ProfileFormat,
   unknownExtension,
