@@ -1,8 +1,7 @@
 /** `obsforge doctor`: what this machine lets the profiler do, and the mend for what it does not. */
 import { existsSync } from "node:fs";
-import { release, version } from "node:os";
 import { bpfObjectPath } from "../linux/bpf.ts";
-import { assertSafeKernel } from "../linux/kernel-version.ts";
+import { assertSafeKernel, thisKernel } from "../linux/kernel-version.ts";
 import * as probes from "../linux/probes.ts";
 import { TaskScanner } from "../linux/task-vma.ts";
 import { OnCpuSampler } from "../receivers/ebpf/on-cpu-sampler.ts";
@@ -30,7 +29,7 @@ export async function runDoctor(options: { json: boolean }, out: TextOutput): Pr
 }
 
 function hostFacts(files: probes.HostFiles): HostFacts {
-  const kernel = { release: release(), version: version(), arch: process.arch };
+  const kernel = thisKernel(files);
   const kernelRefusal = refusalOf(() => assertSafeKernel(kernel));
   // A kernel that may hang is not tried.
   const tried = (start: () => Disposable): string | undefined =>

@@ -17,6 +17,12 @@ const cases = [
   { release: "6.1.36" },
   { release: "6.1.0-13-amd64", version: DEBIAN_FIXED },
   { release: "6.1.0-9-amd64", version: DEBIAN_HANGING, refused: /6\.1\.27/ },
+  {
+    release: "6.2.0-39-generic",
+    signature: "Ubuntu 6.2.0-39.40-generic 6.2.16",
+    refused: /6\.2\.16/,
+  },
+  { release: "6.1.0-1020-oem", signature: "Ubuntu 6.1.0-1020.20-oem 6.1.54\n" },
   { release: "6.2.16", refused: /6\.3\.10/ },
   { release: "6.3.9", refused: /6\.3\.10/ },
   { release: "6.3.10" },
@@ -27,9 +33,9 @@ const cases = [
 ];
 
 describe("assertSafeKernel", () => {
-  for (const { release, version = "#1 SMP", arch = "x64", refused } of cases) {
+  for (const { release, version = "#1 SMP", signature = "", arch = "x64", refused } of cases) {
     it(`${refused === undefined ? "accepts" : "refuses"} ${release} on ${arch}, ${version}`, () => {
-      const check = (): void => assertSafeKernel({ release, version, arch });
+      const check = (): void => assertSafeKernel({ release, version, signature, arch });
       if (refused === undefined) return check();
       assert.throws(check, (error) => {
         assert.ok(isCollectorError(error, "UNSUPPORTED"));

@@ -1,4 +1,6 @@
+import { release, version } from "node:os";
 import { CollectorError } from "../support/errors.ts";
+import type { HostFiles } from "./probes.ts";
 
 /** Below it bpf_task_pt_regs, and with it the user stack of a task in the kernel, is missing. */
 const OLDEST = [5, 15, 0] as const;
@@ -20,8 +22,20 @@ export interface KernelIdentity {
   readonly release: string;
   /** uname -v; Debian's has the true patch level, its release only has ".0". */
   readonly version: string;
+  /** /proc/version_signature: Ubuntu's, whose third word is the true version; "" elsewhere. */
+  readonly signature: string;
   /** process.arch */
   readonly arch: string;
+}
+
+/** The kernel that this program runs on. */
+export function thisKernel(files: HostFiles): KernelIdentity {
+  return {
+    release: release(),
+    version: version(),
+    signature: files.readText("/proc/version_signature") ?? "",
+    arch: process.arch,
+  };
 }
 
 /**
@@ -51,7 +65,8 @@ export function assertSafeKernel(kernel: KernelIdentity): void {
 /** Undefined when the strings do not look like Linux's. */
 function kernelVersion(kernel: KernelIdentity): Version | undefined {
   const debian = /\bDebian (\d+)\.(\d+)\.(\d+)/.exec(kernel.version);
-  const match = debian ?? /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(kernel.release);
+  const ubuntu = /^\S+ \S+ (\d+)\.(\d+)\.(\d+)/.exec(kernel.signature);
+  const match = debian ?? ubuntu ?? /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(kernel.release);
   if (match === null) return undefined;
   return [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }

@@ -7,6 +7,7 @@ import { type JsonNode, parseJson } from "../text/json.ts";
 import { nanosOf, type Unit, unitOf } from "./format.ts";
 
 const INPUT = "speedscope profile";
+/** OTLP's nanoseconds are signed numbers of 64 bits. */
 const INT64_MAX = 2n ** 63n - 1n;
 
 /**

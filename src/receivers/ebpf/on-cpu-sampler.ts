@@ -1,10 +1,14 @@
-import { existsSync, readFileSync, readlinkSync } from "node:fs";
-import { release, version } from "node:os";
 import { BpfObject, bpfObjectPath } from "../../linux/bpf.ts";
 import { BpfRing, RING_BYTES_MAX, ringBytesFor } from "../../linux/bpf-ring.ts";
 import { onlineCpus } from "../../linux/cpus.ts";
-import { assertSafeKernel } from "../../linux/kernel-version.ts";
+import { assertSafeKernel, thisKernel } from "../../linux/kernel-version.ts";
 import { numPossibleCpus } from "../../linux/libbpf.ts";
+import {
+  hasKernelTypes,
+  hostFiles,
+  isInitialPidNamespace,
+  lockdownMode,
+} from "../../linux/probes.ts";
 import { CollectorError, isCollectorError } from "../../support/errors.ts";
 import { CpuClocks, kernelClocks } from "./cpu-clocks.ts";
 import { type RawSample, SampleDecoder, sampleResult } from "./sample-record.ts";
@@ -18,8 +22,6 @@ const CPU_POLL_MS = 1000;
 /** Entries of the BPF maps `pids` and `cgroups`. */
 const PIDS_MAX = 8192;
 const CGROUPS_MAX = 1024;
-/** /proc/self/ns/pid of the initial namespace: PROC_PID_INIT_INO of the kernel. */
-const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 
 export interface OnCpuSamplerOptions {
   readonly frequencyHz: number;
@@ -233,15 +235,15 @@ function assertRange(what: string, value: number, min: number, max: number): voi
 /** What can be told before the kernel is asked, where its answer would not tell the reason. */
 function assertHost(allowUnsafeKernel: boolean): void {
   if (!allowUnsafeKernel) {
-    assertSafeKernel({ release: release(), version: version(), arch: process.arch });
+    assertSafeKernel(thisKernel(hostFiles));
   }
-  if (!existsSync("/sys/kernel/btf/vmlinux")) {
+  if (!hasKernelTypes(hostFiles)) {
     throw new CollectorError(
       "UNSUPPORTED",
       "/sys/kernel/btf/vmlinux is missing: the kernel needs CONFIG_DEBUG_INFO_BTF=y.",
     );
   }
-  if (readlinkSync("/proc/self/ns/pid") !== INITIAL_PID_NAMESPACE) {
+  if (!isInitialPidNamespace(hostFiles)) {
     throw new CollectorError(
       "UNSUPPORTED",
       "this is a process namespace of its own, where the kernel's process ids mean nothing. " +
@@ -253,7 +255,7 @@ function assertHost(allowUnsafeKernel: boolean): void {
 /** Adds to a refusal what most likely lies behind it. */
 function withMend(error: unknown): unknown {
   if (!isCollectorError(error, "PERMISSION", "UNSUPPORTED")) return error;
-  if (isLockedDown()) {
+  if (lockdownMode(hostFiles) === "confidentiality") {
     return new CollectorError(
       "UNSUPPORTED",
       "kernel lockdown is in confidentiality mode, which forbids eBPF to read memory. " +
@@ -267,13 +269,4 @@ function withMend(error: unknown): unknown {
     `${error.message}. Run as root, or with CAP_BPF and CAP_PERFMON.`,
     { cause: error },
   );
-}
-
-function isLockedDown(): boolean {
-  try {
-    return readFileSync("/sys/kernel/security/lockdown", "latin1").includes("[confidentiality]");
-  } catch {
-    // Without the file there is no lockdown.
-    return false;
-  }
 }
