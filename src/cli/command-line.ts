@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { isCollectorError, messageOf } from "../support/errors.ts";
 import { escapeControl } from "../support/logger.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
+import { nearestName } from "./nearest-name.ts";
 
 /**
  * Reads the command line and runs the command that it names.
@@ -34,7 +35,22 @@ function createProgram(version: string, exitWith: (code: number) => void): Comma
   addRecord(program, exitWith);
   addConvert(program, exitWith);
   addDoctor(program, exitWith);
+  for (const command of [program, ...program.commands]) nameTheNearest(command);
   return program;
+}
+
+/** Has an unknown flag or command answered with the nearest right one, however far it is. */
+function nameTheNearest(command: Command): void {
+  const flags = command.options.flatMap(({ long, short }) => [long, short]);
+  const names = [...flags, "--help"].filter((flag) => flag !== undefined && flag !== null);
+  const commands = command.commands.map((child) => child.name());
+  command.showSuggestionAfterError(false).configureOutput({
+    outputError(text, write) {
+      const [, kind, wrong] = /unknown (option|command) '(.+?)'/.exec(text) ?? [];
+      const nearest = nearestName(wrong ?? "", kind === "command" ? commands : names);
+      write(wrong === undefined ? text : `${text.trimEnd()} (did you mean ${nearest}?)\n`);
+    },
+  });
 }
 
 function addRecord(program: Command, exitWith: (code: number) => void): void {
@@ -42,7 +58,7 @@ function addRecord(program: Command, exitWith: (code: number) => void): void {
     .command("record")
     .summary("profile processes on the CPU into one file")
     .description(
-      "Samples what runs on the CPUs, names the functions, and writes one profile: of one\n" +
+      "Samples what runs on the CPUs, names the functions, and writes one profile: of one " +
         "process, of a command and its children, or of the whole host.",
     )
     .argument("[command...]", "run this command and profile it with its children until it ends")
@@ -81,7 +97,7 @@ function addConvert(program: Command, exitWith: (code: number) => void): void {
     .command("convert")
     .summary("turn a profile into another format")
     .description(
-      "Reads a profile in any known format and writes it in another. Formats are told by the\n" +
+      "Reads a profile in any known format and writes it in another. Formats are told by the " +
         "file's extension, else by its content.",
     )
     .argument("<in>", "the profile to read, or - for standard input")
@@ -100,7 +116,7 @@ function addDoctor(program: Command, exitWith: (code: number) => void): void {
     .command("doctor")
     .summary("say what this machine lets the profiler do")
     .description(
-      "Checks the kernel, the rights and the libraries, and says what can run here and, for\n" +
+      "Checks the kernel, the rights and the libraries, and says what can run here and, for " +
         "what cannot, why and the mend. Exit code 0 when the eBPF receiver can run.",
     )
     .option("--json", "print one JSON object")

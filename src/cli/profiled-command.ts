@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { constants as osConstants, userInfo } from "node:os";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import { CollectorError } from "../support/errors.ts";
 import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
@@ -92,14 +92,14 @@ function isId(text: string | undefined): text is string {
 function callingUserEnvironment(): Record<string, string> {
   const user = callingUser();
   if (user === undefined || user.name === "") return {};
-  const home = process.env["SUDO_HOME"] ?? homeOf(user.name);
+  const home = homeOf(user.name);
   return { USER: user.name, LOGNAME: user.name, ...(home && { HOME: home }) };
 }
 
+/** The sixth field of the user's line in /etc/passwd; undefined when it has none there. */
 function homeOf(userName: string): string | undefined {
-  if (userInfo().username === userName) return userInfo().homedir;
-  const home = join("/home", userName);
-  return statSync(home, { throwIfNoEntry: false })?.isDirectory() ? home : undefined;
+  const users = readFileSync("/etc/passwd", "utf8").split("\n");
+  return users.map((line) => line.split(":")).find(([name]) => name === userName)?.[5];
 }
 
 function requireCommand(name: string): void {

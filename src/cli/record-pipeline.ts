@@ -7,6 +7,7 @@ import type { EncodableFormat } from "../profiles/formats.ts";
 import { ebpfDefaults } from "../receivers/ebpf/config.ts";
 import { EbpfReceiver } from "../receivers/ebpf/receiver.ts";
 import { systemClock } from "../support/clock.ts";
+import { CollectorError, isCollectorError } from "../support/errors.ts";
 import { createLogger } from "../support/logger.ts";
 
 export interface RecordPipelineOptions {
@@ -16,6 +17,14 @@ export interface RecordPipelineOptions {
   readonly pids: readonly number[] | undefined;
   readonly timestamps?: boolean;
   readonly demangle: boolean;
+}
+
+/** Adds to a refusal for want of rights how to get them, where it does not say so yet. */
+function withRights(error: unknown): unknown {
+  if (!isCollectorError(error, "PERMISSION") || error.message.includes("root")) return error;
+  const mend =
+    "run as root (sudo obsforge …), or with CAP_BPF and CAP_PERFMON; `obsforge doctor` says more";
+  return new CollectorError("PERMISSION", `${error.message}: ${mend}`, { cause: error });
 }
 
 /** The pipeline of one recording: ebpf → symbolize → single_file. */
@@ -50,7 +59,11 @@ export class RecordPipeline implements AsyncDisposable {
   async start(): Promise<void> {
     await this.#exporter.start();
     await this.#processor.start();
-    await this.receiver.start();
+    try {
+      await this.receiver.start();
+    } catch (error) {
+      throw withRights(error);
+    }
   }
 
   /** Receiver first; when this resolves, the last sample stands in the file. */

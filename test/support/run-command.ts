@@ -72,6 +72,14 @@ export async function runCommand(
   return await command.ended;
 }
 
+/** Starts bin/obsforge of this checkout. */
+export function startObsforge(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<RunningCommand> {
+  return startCommand(join(packageRoot(), "bin/obsforge"), args, options);
+}
+
 /** Runs bin/obsforge of this checkout. */
 export function runObsforge(
   args: readonly string[],
