@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CollectorError } from "./errors.ts";
@@ -44,7 +45,9 @@ export function fileError(path: string, cause: unknown): CollectorError {
     case "ENOENT":
       return new CollectorError(
         "NOT_FOUND",
-        `${path}: no such file, or its folder ${dirname(path)} does not exist`,
+        existsSync(dirname(path))
+          ? `${path}: there is no such file`
+          : `${path}: its folder ${dirname(path)} does not exist`,
         { cause },
       );
     case "ENOTDIR":
