@@ -26,8 +26,9 @@ lint: setup ## check format, lint and import rules with Biome, types with tsc
 format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
 
-bench: setup ## measure the codecs and print a table
+bench: setup ## measure the codecs and a recording, beside their peers
 	@$(node) test/bench/profile-decode.ts
+	@$(node) test/bench/record-cost.ts
 
 bpf: ## compile the BPF programs into build/bpf
 	@$(MAKE) -C bpf
