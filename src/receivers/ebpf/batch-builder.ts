@@ -8,6 +8,7 @@ import {
 } from "../../profiles/profile.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
+import type { ContainerIds } from "./container-ids.ts";
 import type { ProcessImage } from "./process-image.ts";
 import type { SampleWindow, WindowRow } from "./sample-window.ts";
 import { StackLocations } from "./stack-locations.ts";
@@ -27,6 +28,7 @@ export interface BatchOptions {
   readonly timestamps: boolean;
   readonly executables: ExecutableRegistry;
   readonly kernel: KernelLayout;
+  readonly containers: ContainerIds;
 }
 
 /**
@@ -42,9 +44,7 @@ export function buildBatch(window: SampleWindow, options: BatchOptions): Profile
   const timesByRow = options.timestamps ? groupTimes(window) : undefined;
 
   for (const [index, row] of window.rows.entries()) {
-    const profile = profiles.getOrInsertComputed(row.image, () =>
-      addResource(batch, row.image, options),
-    );
+    const profile = profiles.getOrInsertComputed(row.image, () => addResource(batch, row, options));
     const stack = internStack(batch, stacks, window, row);
     const attributeSet = internThread(batch, row);
     if (timesByRow === undefined) {
@@ -81,7 +81,7 @@ function internThread(batch: ProfileBatch, row: WindowRow): number {
   ]);
 }
 
-function addResource(batch: ProfileBatch, image: ProcessImage, options: BatchOptions): Profile {
+function addResource(batch: ProfileBatch, row: WindowRow, options: BatchOptions): Profile {
   const { strings } = batch.dictionary;
   const profile: Profile = {
     ...emptyProfile(options.timestamps ? "timestamps" : "values"),
@@ -92,7 +92,10 @@ function addResource(batch: ProfileBatch, image: ProcessImage, options: BatchOpt
     durationNano: options.durationNano,
   };
   const resource: ResourceProfiles = {
-    resource: { attributes: resourceAttributes(image), droppedAttributesCount: 0 },
+    resource: {
+      attributes: resourceAttributes(row, options.containers),
+      droppedAttributesCount: 0,
+    },
     schemaUrl: SCHEMA_URL,
     scopeProfiles: [{ scope: options.scope, schemaUrl: SCHEMA_URL, profiles: [profile] }],
   };
@@ -101,13 +104,18 @@ function addResource(batch: ProfileBatch, image: ProcessImage, options: BatchOpt
 }
 
 /** A kernel thread has a pid and nothing else; its name is that of its thread. */
-function resourceAttributes(image: ProcessImage): KeyValue[] {
+function resourceAttributes(row: WindowRow, containers: ContainerIds): KeyValue[] {
+  const { image } = row;
   const attributes: KeyValue[] = [{ key: "process.pid", value: intValue(image.pid) }];
   if (image.isKernelThread) return attributes;
+  const addText = (key: string, text: string): void => {
+    if (text !== "") attributes.push({ key, value: stringValue(text) });
+  };
   const path = image.executablePath;
-  const name = path === "" ? image.processName : path.slice(path.lastIndexOf("/") + 1);
-  if (path !== "") attributes.push({ key: "process.executable.path", value: stringValue(path) });
-  attributes.push({ key: "process.executable.name", value: stringValue(name) });
+  const fileName = path.slice(path.lastIndexOf("/") + 1);
+  addText("process.executable.path", path);
+  addText("process.executable.name", fileName || image.processName || row.processName);
+  addText("container.id", containers.of(image));
   return attributes;
 }
 

@@ -1,13 +1,15 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
+import type { ProfileBatch } from "../../profiles/profile.ts";
 import { messageOf } from "../../support/errors.ts";
 import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
+import { ContainerIds } from "./container-ids.ts";
 import { openerOf } from "./executable-opener.ts";
 import { OnCpuSampler } from "./on-cpu-sampler.ts";
-import type { ProcessImage } from "./process-image.ts";
+import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import { SampleWindow, type WindowRow } from "./sample-window.ts";
 
@@ -15,8 +17,6 @@ import { SampleWindow, type WindowRow } from "./sample-window.ts";
 const DRAIN_INTERVAL_MS = 100;
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
-/** Different rows that make a window go out before its time, to bound its memory. */
-const WINDOW_ROWS_MAX = 1 << 18;
 
 /** What the receiver has done so far. Taken = delivered + lost, exactly, once it has stopped. */
 export interface EbpfCounters {
@@ -37,6 +37,8 @@ export class EbpfReceiver implements Receiver {
   #processCount = 0;
   #dropped = 0;
   #running: Running | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
   #counters: EbpfCounters = { taken: 0, delivered: 0, lost: 0, processes: 0, dropped: 0 };
 
   constructor(config: EbpfConfig, context: SourceContext) {
@@ -44,8 +46,19 @@ export class EbpfReceiver implements Receiver {
     this.#context = context;
   }
 
-  /** @throws CollectorError PERMISSION, UNSUPPORTED or NOT_FOUND, with the mend */
-  async start(): Promise<void> {
+  /**
+   * A start of what runs already does nothing.
+   *
+   * @throws CollectorError PERMISSION, UNSUPPORTED or NOT_FOUND, with the mend
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     if (this.#running !== undefined) return;
     const services = this.#context.shared.get(symbolServices);
     const kernel = await services.kernelLayout();
@@ -62,6 +75,7 @@ export class EbpfReceiver implements Receiver {
         sampler,
         services,
         kernel,
+        containers: new ContainerIds(),
         ...this.#newWindow(sampler),
         timer: setInterval(() => this.#tick(), DRAIN_INTERVAL_MS),
         isReporting: false,
@@ -74,32 +88,41 @@ export class EbpfReceiver implements Receiver {
   }
 
   /** Sends what was sampled up to now, then gives everything back. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#end(async (running) => {
+      running.sampler.pause();
+      await running.report;
+      this.#drain(running);
+      await this.#report(running);
+    });
+  }
+
+  /** Gives everything back without sending what was sampled: the way out after an error. */
+  abandon(): Promise<void> {
+    return this.#end((running) => running.report);
+  }
+
+  #end(finish: (running: Running) => Promise<void>): Promise<void> {
+    this.#stopping ??= this.#endOnce(finish).finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  async #endOnce(finish: (running: Running) => Promise<void>): Promise<void> {
+    // A start that fails tells its own caller.
+    await this.#starting?.catch(() => {});
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
     clearInterval(running.timer);
-    running.sampler.pause();
-    this.#drain(running);
     try {
-      await running.report;
-      await this.#report(running);
+      await finish(running);
     } finally {
       this.#counters = this.#countersOf(running);
       running.sampler[Symbol.dispose]();
       running.processes[Symbol.dispose]();
     }
-  }
-
-  /** Gives everything back without sending what was sampled: the way out after an error. */
-  async abandon(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    this.#running = undefined;
-    clearInterval(running.timer);
-    await running.report;
-    running.sampler[Symbol.dispose]();
-    running.processes[Symbol.dispose]();
   }
 
   /** Samples one more process and its future children. */
@@ -117,8 +140,7 @@ export class EbpfReceiver implements Receiver {
     this.#drain(running);
     const age = this.#context.clock.monotonicNanos() - running.windowStartNs;
     const isDue =
-      age >= BigInt(this.#config.reporterIntervalMs) * 1_000_000n ||
-      running.window.rows.length >= WINDOW_ROWS_MAX;
+      age >= BigInt(this.#config.reporterIntervalMs) * 1_000_000n || running.window.isFull;
     // One report at a time: when the next component is slow, the window goes on.
     if (!isDue || running.isReporting) return;
     running.isReporting = true;
@@ -129,8 +151,12 @@ export class EbpfReceiver implements Receiver {
 
   #drain(running: Running): void {
     const { window, sampler, processes } = running;
-    // Full while the next component is slow: the ring fills, and the kernel counts what is lost.
-    if (window.rows.length >= WINDOW_ROWS_MAX && running.isReporting) return;
+    if (window.isFull && running.isReporting) {
+      // The next component is slow: the ring fills, and the kernel counts what is lost. What
+      // ended meanwhile is kept for the samples that the ring still holds.
+      processes.drain();
+      return;
+    }
     sampler.drain((sample) => window.add(sample));
     // After the samples: what the kernel said of their processes before them is now there.
     processes.drain();
@@ -141,35 +167,54 @@ export class EbpfReceiver implements Receiver {
     processes.expire(this.#context.clock.monotonicNanos() - ENDED_PROCESS_KEPT_NS);
   }
 
-  /** Has the files of a new row read while the process still runs. */
+  /** Has what only a running process can tell read while it still runs. */
   #meet(running: Running, row: WindowRow): void {
+    const { window, services, containers, metMappings } = running;
     if (!this.#seen.has(row.image)) this.#processCount++;
     this.#seen.add(row.image);
-    const { window, services } = running;
-    const end = window.userStacks.end(row.userStack);
-    for (let place = window.userStacks.start(row.userStack); place + 1 < end; place += 2) {
-      const low = window.userStacks.item(place);
-      const mapping = row.image.findMapping(low >>> 0, window.userStacks.item(place + 1) >>> 0);
-      if (mapping !== undefined) services.executables.meet(mapping, openerOf(row.image, mapping));
+    containers.meet(row.image);
+    const { userStacks } = window;
+    const end = userStacks.end(row.userStack);
+    for (let place = userStacks.start(row.userStack); place + 1 < end; place += 2) {
+      const [low, high] = [userStacks.item(place), userStacks.item(place + 1)];
+      const mapping = row.image.findMapping(low, high);
+      if (mapping === undefined || metMappings.has(mapping)) continue;
+      metMappings.add(mapping);
+      services.executables.meet(mapping, openerOf(row.image, mapping));
     }
   }
 
-  #newWindow(sampler: OnCpuSampler): Pick<Running, "window" | "windowStartNs"> {
-    const { periodNs } = sampler;
+  #newWindow(sampler: OnCpuSampler): WindowState {
     return {
-      window: new SampleWindow({ keepTimes: this.#config.timestamps, periodNs }),
+      window: new SampleWindow({
+        keepTimes: this.#config.timestamps,
+        periodNs: sampler.periodNs,
+      }),
       windowStartNs: this.#context.clock.monotonicNanos(),
+      metMappings: new Set(),
     };
   }
 
+  /** Sends the window and begins the next one. Never rejects: what cannot be sent is counted. */
   async #report(running: Running): Promise<void> {
-    const { window, windowStartNs, services } = running;
+    const { window, windowStartNs } = running;
     Object.assign(running, this.#newWindow(running.sampler));
     if (window.isEmpty) return;
-    await services.executables.settled();
-    const { clock, logger, next } = this.#context;
+    try {
+      await running.services.executables.settled();
+      const batch = this.#batchOf(running, window, windowStartNs);
+      await this.#context.next.consume(batch);
+    } catch (error) {
+      const samples = window.total;
+      this.#dropped += samples;
+      this.#context.logger.error("a batch was not taken", { samples, reason: messageOf(error) });
+    }
+  }
+
+  #batchOf(running: Running, window: SampleWindow, windowStartNs: bigint): ProfileBatch {
+    const { clock } = this.#context;
     const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
-    const batch = buildBatch(window, {
+    return buildBatch(window, {
       scope: {
         name: PROGRAM_NAME,
         version: programVersion(),
@@ -181,18 +226,10 @@ export class EbpfReceiver implements Receiver {
       periodNano: running.sampler.periodNs,
       monotonicToUnixNano,
       timestamps: this.#config.timestamps,
-      executables: services.executables,
+      executables: running.services.executables,
       kernel: running.kernel,
+      containers: running.containers,
     });
-    try {
-      await next.consume(batch);
-    } catch (error) {
-      for (let row = 0; row < window.rows.length; row++) this.#dropped += window.values.at(row);
-      logger.error("a batch was not taken", {
-        samples: batch.sampleCount,
-        reason: messageOf(error),
-      });
-    }
   }
 
   #countersOf(running: Running): EbpfCounters {
@@ -202,14 +239,21 @@ export class EbpfReceiver implements Receiver {
 }
 
 /** What exists between start and stop. */
-interface Running {
+interface Running extends WindowState {
   readonly processes: ProcessTable;
   readonly sampler: OnCpuSampler;
   readonly services: SymbolServices;
   readonly kernel: KernelLayout;
-  window: SampleWindow;
-  windowStartNs: bigint;
+  readonly containers: ContainerIds;
   timer: NodeJS.Timeout | undefined;
   isReporting: boolean;
   report: Promise<void>;
+}
+
+/** What begins anew after each report. */
+interface WindowState {
+  window: SampleWindow;
+  windowStartNs: bigint;
+  /** Mappings whose file the registry was told of. */
+  metMappings: Set<ProcessMapping>;
 }

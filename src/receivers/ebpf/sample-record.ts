@@ -55,10 +55,10 @@ export type StackResult = (typeof sampleResult)[keyof typeof sampleResult];
 const RESULT_COUNT = Object.keys(sampleResult).length;
 
 const RESULT_FRAMES: Readonly<Partial<Record<StackResult, string>>> = {
-  [sampleResult.truncated]: "[truncated stack]",
-  [sampleResult.unreadable]: "[unreadable stack]",
-  [sampleResult.notAFrame]: "[no frame pointers]",
-  [sampleResult.compat]: "[32-bit stack]",
+  [sampleResult.truncated]: "[truncated]",
+  [sampleResult.unreadable]: "[incomplete: unreadable]",
+  [sampleResult.notAFrame]: "[incomplete: no frame pointer]",
+  [sampleResult.compat]: "[incomplete: 32-bit]",
 };
 
 /** The outermost frame that marks a stack which is not whole; undefined for one that is. */

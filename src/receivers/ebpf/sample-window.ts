@@ -3,21 +3,31 @@ import { ListTable } from "../../profiles/list-table.ts";
 import { mixHash, RowIndex } from "../../profiles/row-index.ts";
 import type { RawSample } from "./on-cpu-sampler.ts";
 import type { ProcessImage } from "./process-image.ts";
+import type { StackResult } from "./sample-record.ts";
+
+/** Different rows of one window. */
+const ROWS_MAX = 1 << 18;
+/** Different raw frames, user's or kernel's: 32 MB each. */
+const FRAMES_MAX = 1 << 22;
+/** Timestamps, when they are kept: some 40 MB. */
+const TIMES_MAX = 1 << 20;
 
 /** Samples of equal identity, counted: one row of a window. */
 export interface WindowRow {
   readonly image: ProcessImage;
   readonly threadId: number;
   readonly threadName: string;
+  /** The process's name in the row's first sample, for a program of which nothing else is known. */
+  readonly processName: string;
   readonly cpu: number;
   /** Rows of the window's tables of raw stacks. */
   readonly userStack: number;
   readonly kernelStack: number;
-  readonly result: number;
+  readonly result: StackResult;
 }
 
 /** A sample that waits for its process to be known. */
-interface PendingSample {
+export interface PendingSample {
   readonly timeNs: bigint;
   readonly pid: number;
   readonly threadId: number;
@@ -26,7 +36,7 @@ interface PendingSample {
   readonly cpu: number;
   readonly userStack: number;
   readonly kernelStack: number;
-  readonly result: number;
+  readonly result: StackResult;
   readonly value: number;
 }
 
@@ -62,6 +72,25 @@ export class SampleWindow {
 
   get isEmpty(): boolean {
     return this.rows.length === 0 && this.#pending.length === 0;
+  }
+
+  /**
+   * True when it should go out before its time, to bound its memory. What is in the ring by then
+   * still has room: it is small beside the limits.
+   */
+  get isFull(): boolean {
+    return (
+      this.rows.length >= ROWS_MAX ||
+      this.times.length >= TIMES_MAX ||
+      Math.max(this.userStacks.items.length, this.kernelStacks.items.length) >= 2 * FRAMES_MAX
+    );
+  }
+
+  /** The sum of all samples: as many as were added and settled. */
+  get total(): number {
+    let total = 0;
+    for (let row = 0; row < this.rows.length; row++) total += this.values.at(row);
+    return total;
   }
 
   /** Takes what it needs of a sample, whose memory is reused after the call. */
@@ -137,8 +166,8 @@ function isSame(row: WindowRow, sample: PendingSample, image: ProcessImage): boo
 }
 
 function rowFrom(sample: PendingSample, image: ProcessImage): WindowRow {
-  const { threadId, threadName, cpu, userStack, kernelStack, result } = sample;
-  return { image, threadId, threadName, cpu, userStack, kernelStack, result };
+  const { threadId, threadName, processName, cpu, userStack, kernelStack, result } = sample;
+  return { image, threadId, threadName, processName, cpu, userStack, kernelStack, result };
 }
 
 /** The frames as the signed halves that a ListTable holds. */

@@ -1,11 +1,12 @@
+import { isFileBacked } from "../../linux/process-mapping.ts";
 import { stringValue } from "../../profiles/attribute-value.ts";
 import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
 import type { ListTable } from "../../profiles/list-table.ts";
 import { fileAddress } from "../../symbols/elf/file-address.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
-import { incompleteFrame } from "./incomplete-frame.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
+import { type StackResult, stackResultFrame } from "./sample-record.ts";
 
 /**
  * Turns the raw addresses of a window into locations of one dictionary.
@@ -71,8 +72,8 @@ export class StackLocations {
   }
 
   /** Appends the frame that marks a stack which is not whole; nothing for a whole one. */
-  addResult(locations: number[], result: number): void {
-    const name = incompleteFrame(result);
+  addResult(locations: number[], result: StackResult): void {
+    const name = stackResultFrame(result);
     if (name === undefined) return;
     const { functions, locations: table, strings } = this.#dictionary;
     const line = [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
@@ -107,7 +108,7 @@ export class StackLocations {
     const index = this.#internMapping({
       path: mapping.path,
       buildId: "missing" in info ? mapping.buildId : info.buildId,
-      htlhash: "missing" in info ? "" : info.htlhash,
+      ...(!("missing" in info) && { htlhash: info.htlhash, goBuildId: info.goBuildId }),
       start: fileStart,
       limit: fileStart + size,
       fileOffset: mapping.fileOffset,
@@ -128,6 +129,7 @@ export class StackLocations {
       if (value) attributes.push(dictionary.internStringAttribute(key, value));
     };
     add("process.executable.build_id.gnu", mapping.buildId);
+    add("process.executable.build_id.go", mapping.goBuildId);
     add("process.executable.build_id.htlhash", mapping.htlhash);
     const row: MappingRow = {
       memoryStart: mapping.start,
@@ -148,7 +150,8 @@ interface UserMapping {
 interface FileMapping {
   readonly path: string;
   readonly buildId: string;
-  readonly htlhash?: string | undefined;
+  readonly htlhash?: string;
+  readonly goBuildId?: string;
   readonly start: bigint;
   readonly limit: bigint;
   readonly fileOffset?: bigint;
@@ -160,9 +163,7 @@ interface FileMapping {
  * because that is what a perf map names it by.
  */
 function unresolvedStart(mapping: ProcessMapping): bigint {
-  return mapping.path.startsWith("/") && !mapping.path.startsWith("//")
-    ? mapping.fileOffset
-    : mapping.start;
+  return isFileBacked(mapping) ? mapping.fileOffset : mapping.start;
 }
 
 function frameType(dictionary: Dictionary, type: string): number {
