@@ -141,7 +141,11 @@ describe("buildBatch", () => {
     assert.equal(profile.samples.shape, "timestamps");
     assert.equal(profile.samples.timestampValue.length, 0);
     assert.equal(profile.samples.total(), 3);
-    assert.deepEqual(resolvedSamples(batch)[0]?.timestamps, ["2000000", "3000000", "4000000"]);
+    assert.deepEqual(resolvedSamples(batch)[0]?.timestamps.map(BigInt), [
+      2_000_000n,
+      3_000_000n,
+      4_000_000n,
+    ]);
   });
 
   it("makes one resource for each program, though the pid is one", async () => {

@@ -10,7 +10,7 @@ import { ContainerIds } from "./container-ids.ts";
 import { openerOf } from "./executable-opener.ts";
 import { OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
-import { ProcessTable } from "./process-table.ts";
+import { type ProcessCounters, ProcessTable } from "./process-table.ts";
 import { SampleWindow, type WindowRow } from "./sample-window.ts";
 
 /** How often the ring and the side-band are read. A full ring loses samples, so often enough. */
@@ -27,6 +27,8 @@ export interface EbpfCounters {
   readonly dropped: number;
   /** Different programs that were sampled. */
   readonly processes: number;
+  /** What the receiver knows, and could not know, of the host's processes. */
+  readonly processTable: ProcessCounters;
 }
 
 /** Samples the stacks of the host, or of chosen processes, by eBPF, and sends them as batches. */
@@ -39,7 +41,7 @@ export class EbpfReceiver implements Receiver {
   #running: Running | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #counters: EbpfCounters = { taken: 0, delivered: 0, lost: 0, processes: 0, dropped: 0 };
+  #counters: EbpfCounters = NOTHING_DONE;
 
   constructor(config: EbpfConfig, context: SourceContext) {
     this.#config = config;
@@ -234,9 +236,30 @@ export class EbpfReceiver implements Receiver {
 
   #countersOf(running: Running): EbpfCounters {
     const { taken, delivered, lost } = running.sampler.counters();
-    return { taken, delivered, lost, processes: this.#processCount, dropped: this.#dropped };
+    const { counters: processTable } = running.processes;
+    const [processes, dropped] = [this.#processCount, this.#dropped];
+    return { taken, delivered, lost, dropped, processes, processTable };
   }
 }
+
+const NOTHING_DONE: EbpfCounters = {
+  taken: 0,
+  delivered: 0,
+  lost: 0,
+  dropped: 0,
+  processes: 0,
+  processTable: {
+    lostRecords: 0,
+    rescans: 0,
+    failedScans: 0,
+    images: 0,
+    endedImages: 0,
+    evictedImages: 0,
+    refusedMappings: 0,
+    procReads: 0,
+    unknownLookups: 0,
+  },
+};
 
 /** What exists between start and stop. */
 interface Running extends WindowState {
