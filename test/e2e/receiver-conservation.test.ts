@@ -8,6 +8,8 @@ import { requirement } from "../support/requirements.ts";
 
 /** A page holds some twenty records: far less than a CPU gives between two drains. */
 const TINY_RING_BYTES = 4096;
+/** Samples that may wait, where the next component hangs. */
+const WAITING_MAX = 500;
 const BUSY_MS = 3000;
 
 function assertTaken({ taken, delivered, lost }: EbpfCounters): void {
@@ -55,6 +57,26 @@ describe("what was taken is delivered or lost [R18]", { skip: requirement("root"
     assert.equal(sink.openMax, 1);
     assert.equal(sink.total, counters.delivered);
     assert.ok(sink.batches.length <= 4, "a slow component gets fewer and larger batches");
+  });
+
+  it("when the next component hangs: what waits is bounded, the rest is counted lost", async () => {
+    const released = Promise.withResolvers<void>();
+    const sink = new CollectingSink(() => released.promise);
+    const counters = await runReceiver({
+      config: { ringBytes: TINY_RING_BYTES, samplesPerSecond: 4999, timestamps: true },
+      limits: { rows: 1 << 18, frames: 1 << 22, times: WAITING_MAX },
+      sink,
+      work: async () => {
+        await keepBusy(BUSY_MS);
+        released.resolve();
+      },
+    });
+    assertTaken(counters);
+    assert.ok(counters.lost > counters.delivered, JSON.stringify(counters));
+    assert.equal(sink.total, counters.delivered);
+    // A window that was almost full still took what the ring held, at each end of the wait.
+    for (const batch of sink.batches)
+      assert.ok(totalOf(batch) < WAITING_MAX + TINY_RING_BYTES / 40);
   });
 
   it("through the symbolize processor", async () => {

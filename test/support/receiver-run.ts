@@ -8,6 +8,7 @@ import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { type ResolvedSample, resolvedSamples } from "../../src/profiles/resolved.ts";
 import { type EbpfConfig, ebpfDefaults } from "../../src/receivers/ebpf/config.ts";
 import { type EbpfCounters, EbpfReceiver } from "../../src/receivers/ebpf/receiver.ts";
+import type { WindowLimits } from "../../src/receivers/ebpf/sample-window.ts";
 import { sleep, systemClock } from "../../src/support/clock.ts";
 import { silentLogger } from "../../src/support/logger.ts";
 import { startCommand } from "./run-command.ts";
@@ -54,6 +55,7 @@ export interface ReceiverRun {
   readonly sink: ProfileConsumer;
   /** Puts the symbolize processor before the sink. */
   readonly symbolize?: boolean;
+  readonly limits?: WindowLimits;
   readonly work: (receiver: EbpfReceiver) => Promise<unknown>;
 }
 
@@ -65,7 +67,7 @@ export async function runReceiver(run: ReceiverRun): Promise<EbpfCounters> {
   if (run.symbolize) await processor.start();
   const next = run.symbolize ? processor : run.sink;
   const config = { ...ebpfDefaults, samplesPerSecond: 999, reporterIntervalMs: 500, ...run.config };
-  const receiver = new EbpfReceiver(config, { ...context, next });
+  const receiver = new EbpfReceiver(config, { ...context, next }, run.limits);
   await receiver.start();
   try {
     await run.work(receiver);

@@ -11,7 +11,7 @@ import { openerOf } from "./executable-opener.ts";
 import { OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 import { type ProcessCounters, ProcessTable } from "./process-table.ts";
-import { SampleWindow, type WindowRow } from "./sample-window.ts";
+import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 
 /** How often the ring and the side-band are read. A full ring loses samples, so often enough. */
 const DRAIN_INTERVAL_MS = 100;
@@ -35,6 +35,7 @@ export interface EbpfCounters {
 export class EbpfReceiver implements Receiver {
   readonly #config: EbpfConfig;
   readonly #context: SourceContext;
+  readonly #limits: WindowLimits;
   readonly #seen = new WeakSet<ProcessImage>();
   #processCount = 0;
   #dropped = 0;
@@ -43,9 +44,11 @@ export class EbpfReceiver implements Receiver {
   #stopping: Promise<void> | undefined;
   #counters: EbpfCounters = NOTHING_DONE;
 
-  constructor(config: EbpfConfig, context: SourceContext) {
+  /** @param limits  of the samples that wait to be sent; smaller ones are for tests */
+  constructor(config: EbpfConfig, context: SourceContext, limits: WindowLimits = WINDOW_LIMITS) {
     this.#config = config;
     this.#context = context;
+    this.#limits = limits;
   }
 
   /**
@@ -191,6 +194,7 @@ export class EbpfReceiver implements Receiver {
       window: new SampleWindow({
         keepTimes: this.#config.timestamps,
         periodNs: sampler.periodNs,
+        limits: this.#limits,
       }),
       windowStartNs: this.#context.clock.monotonicNanos(),
       metMappings: new Set(),

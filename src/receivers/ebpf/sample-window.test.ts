@@ -110,23 +110,24 @@ describe("SampleWindow", () => {
     assert.deepEqual([...window.userStacks.row(window.rows[0]?.userStack ?? 0)], [0x1234, 0]);
   });
 
-  it("is full at 262,144 rows", () => {
-    const window = windowOf();
-    for (let tid = 1; tid < 1 << 18; tid++) window.add(rawSample({ tid }));
-    window.settle(() => image);
-    assert.equal(window.isFull, false);
-    window.add(rawSample({ tid: 1 << 18 }));
-    window.settle(() => image);
-    assert.equal(window.isFull, true);
-  });
-
-  it("is full at 1,048,576 timestamps, however few the rows", () => {
-    const window = windowOf(true);
-    for (let batch = 0; batch < 16; batch++) {
-      for (let i = 0; i < 1 << 16; i++) window.add(rawSample());
-      assert.equal(window.isFull, false);
-      window.settle(() => image);
-    }
-    assert.equal(window.isFull, true);
-  });
+  const full = [
+    { name: "rows", samples: [{ tid: 1 }, { tid: 2 }, { tid: 3 }] },
+    { name: "frames", samples: [{ user: [1n, 2n] }, { user: [3n, 4n, 5n] }] },
+    { name: "kernel frames", samples: [{ kernel: [1n] }, { kernel: [1n, 2n, 3n, 4n] }] },
+    { name: "times, however few the rows", samples: [{}, {}, {}, {}] },
+  ];
+  for (const { name, samples } of full) {
+    it(`is full at its limit of ${name}`, () => {
+      const limits = { rows: 3, frames: 5, times: 4 };
+      const window = new SampleWindow({ keepTimes: true, periodNs: PERIOD_NS, limits });
+      const wasFull = samples.map((sample) => {
+        const before = window.isFull;
+        window.add(rawSample(sample));
+        window.settle(() => image);
+        return before;
+      });
+      assert.equal(wasFull.includes(true), false);
+      assert.equal(window.isFull, true);
+    });
+  }
 });

@@ -5,12 +5,17 @@ import type { RawSample } from "./on-cpu-sampler.ts";
 import type { ProcessImage } from "./process-image.ts";
 import type { StackResult } from "./sample-record.ts";
 
-/** Different rows of one window. */
-const ROWS_MAX = 1 << 18;
-/** Different raw frames, user's or kernel's: 32 MB each. */
-const FRAMES_MAX = 1 << 22;
-/** Timestamps, when they are kept: some 40 MB. */
-const TIMES_MAX = 1 << 20;
+/** What one window holds before it goes out early. */
+export interface WindowLimits {
+  readonly rows: number;
+  /** Different raw frames, of the user's stacks and of the kernel's each. */
+  readonly frames: number;
+  /** Timestamps, when they are kept. */
+  readonly times: number;
+}
+
+/** Some 40 MB of each kind: what a busy host of 64 CPUs gives in a minute. */
+export const WINDOW_LIMITS: WindowLimits = { rows: 1 << 18, frames: 1 << 22, times: 1 << 20 };
 
 /** Samples of equal identity, counted: one row of a window. */
 export interface WindowRow {
@@ -58,6 +63,7 @@ export class SampleWindow {
   /** For every sample, when timestamps are kept: its row, and its time. */
   readonly timedRows: Int32Column = new Int32Column();
   readonly times: bigint[] = [];
+  readonly #limits: WindowLimits;
   readonly #keepTimes: boolean;
   readonly #periodNs: number;
   readonly #index = new RowIndex();
@@ -65,7 +71,8 @@ export class SampleWindow {
   #pending: PendingSample[] = [];
 
   /** @param options.periodNs  CPU time of one sample, by which values are counted */
-  constructor(options: { keepTimes: boolean; periodNs: number }) {
+  constructor(options: { keepTimes: boolean; periodNs: number; limits?: WindowLimits }) {
+    this.#limits = options.limits ?? WINDOW_LIMITS;
     this.#keepTimes = options.keepTimes;
     this.#periodNs = options.periodNs;
   }
@@ -79,10 +86,11 @@ export class SampleWindow {
    * still has room: it is small beside the limits.
    */
   get isFull(): boolean {
+    const limits = this.#limits;
     return (
-      this.rows.length >= ROWS_MAX ||
-      this.times.length >= TIMES_MAX ||
-      Math.max(this.userStacks.items.length, this.kernelStacks.items.length) >= 2 * FRAMES_MAX
+      this.rows.length >= limits.rows ||
+      this.times.length >= limits.times ||
+      Math.max(this.userStacks.items.length, this.kernelStacks.items.length) >= 2 * limits.frames
     );
   }
 
