@@ -1,6 +1,7 @@
 import { decodeUtf8 } from "../support/byte-reader.ts";
 import { parseHeader } from "./perf_script/lines.ts";
 import { isGzip } from "./pprof/inflate.ts";
+import { PROFILE_NOTE } from "./pprof/wire.ts";
 import { ProtoReader, WIRE_BYTES, WIRE_VARINT } from "./protobuf/reader.ts";
 
 /** Tells formats apart by their content. A look, not a check: the decoder has the last word. */
@@ -58,6 +59,7 @@ function messageKind(bytes: Uint8Array): "pprof" | "otlp" | undefined {
   try {
     for (let fields = 0; reader.offset < reader.end && fields < FIELDS_MAX; fields++) {
       const tag = reader.tag();
+      if (tag === PROFILE_NOTE) return "pprof";
       const field = tag >>> 3;
       const wireType = tag & 7;
       const isVarint = field >= 7 && field <= 15 && field !== 11;

@@ -14,12 +14,30 @@ export function unresolvedName(path: string, address: bigint): string {
   return `${path.slice(path.lastIndexOf("/") + 1)}+0x${address.toString(16)}`;
 }
 
+/** Below this a mapping is placed by its file's own addresses, not by a process's. */
+const FILE_ADDRESSES_END = 2n ** 32n;
+
+/**
+ * What stands for the name of a location: `unresolvedName` of its mapping's file. An address in
+ * a process is told by its place in the file, which is the same in every process.
+ */
+export function unresolvedNameOf(dictionary: Dictionary, location: number): string {
+  const { locations, mappings, strings } = dictionary;
+  const mapping = locations.mapping.at(location);
+  const path = strings.at(mappings.filename.at(mapping));
+  let address = locations.address.bigint(location);
+  const start = mappings.memoryStart.bigint(mapping);
+  if (start >= FILE_ADDRESSES_END && address >= start) {
+    address += mappings.fileOffset.bigint(mapping) - start;
+  }
+  return unresolvedName(path, address);
+}
+
 /** True when a location has no function, or only the one that stands for a missing name. */
 export function isUnresolved(dictionary: Dictionary, location: number): boolean {
-  const { locations, functions, mappings, strings } = dictionary;
+  const { locations, functions, strings } = dictionary;
   const line = locations.lineStart(location);
   if (line === locations.lineEnd(location)) return true;
   const name = strings.at(functions.name.at(locations.lineFunction.at(line)));
-  const path = strings.at(mappings.filename.at(locations.mapping.at(location)));
-  return name === unresolvedName(path, locations.address.bigint(location));
+  return name === "" || name === unresolvedNameOf(dictionary, location);
 }

@@ -2,7 +2,7 @@ import type { Processor, ProfileConsumer, SourceContext } from "../../pipeline/c
 import { valueText } from "../../profiles/attribute-value.ts";
 import type { Dictionary } from "../../profiles/dictionary.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
-import { isUnresolved, unresolvedName } from "../../profiles/unresolved-name.ts";
+import { isUnresolved, unresolvedNameOf } from "../../profiles/unresolved-name.ts";
 import { isMissing, type Missing, type SymbolFrame } from "../../symbols/executable-file.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { FramesOfAddresses } from "../../symbols/worker-protocol.ts";
@@ -124,9 +124,8 @@ export class SymbolizeProcessor implements Processor {
 
   #unresolvedLines(dictionary: Dictionary, location: number): number[] | undefined {
     if (!this.#config.nameUnresolved) return undefined;
-    const { strings, functions, locations, mappings } = dictionary;
-    const path = strings.at(mappings.filename.at(locations.mapping.at(location)));
-    const name = unresolvedName(path, locations.address.bigint(location));
+    const { strings, functions } = dictionary;
+    const name = unresolvedNameOf(dictionary, location);
     return [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
   }
 

@@ -3,7 +3,7 @@ import type { Profile, ProfileBatch, ScopeProfiles } from "../profile.ts";
 import { isOnCpu } from "../text/frames.ts";
 import { attributesKey, attributesOfSet } from "./attributes.ts";
 import type { LabelMaker } from "./labels.ts";
-import { type Attribute, type BatchNote, batchComment, plainComment } from "./notes.ts";
+import { type Attribute, type BatchNote, batchNote } from "./notes.ts";
 import { type ColumnPlan, SAMPLE_TYPE_ORDER } from "./value-columns.ts";
 
 export const PROFILE_COMMENT_KEY = "pprof.profile.comment";
@@ -40,12 +40,8 @@ export function defaultSampleType(batch: ProfileBatch, plan: ColumnPlan): string
   return plan.derived >= 0 ? "cpu" : "";
 }
 
-/**
- * The comments of a batch: those of the pprof file it came from, and the note that says what
- * pprof has no field for, unless there is nothing to say.
- */
-export function batchComments(batch: ProfileBatch, plan: ColumnPlan, labels: LabelMaker): string[] {
-  const comments = foreignComments(batch);
+/** The note that says of a batch what pprof has no field for; none when there is nothing. */
+export function batchNotes(batch: ProfileBatch, plan: ColumnPlan, labels: LabelMaker): string[] {
   const note: BatchNote = {
     ...(labels.resourceKeys.length > 0 && { resourceKeys: labels.resourceKeys }),
     ...(labels.renamed.size > 0 && { renamed: Object.fromEntries(labels.renamed) }),
@@ -56,15 +52,15 @@ export function batchComments(batch: ProfileBatch, plan: ColumnPlan, labels: Lab
     ...differentPeriods(batch, plan),
     ...commonProfileAttributes(batch),
   };
-  if (Object.keys(note).length > 0) comments.push(batchComment(note));
-  return comments;
+  return Object.keys(note).length > 0 ? [batchNote(note)] : [];
 }
 
-function foreignComments(batch: ProfileBatch): string[] {
+/** The comments of the pprof file that a batch came from. */
+export function profileComments(batch: ProfileBatch): string[] {
   const comments = new Set<string>();
   for (const { profile } of batch.profiles()) {
     const value = batch.dictionary.findAttribute(profile.attributeSet, PROFILE_COMMENT_KEY);
-    for (const text of textsOf(value)) comments.add(plainComment(text));
+    for (const text of textsOf(value)) comments.add(text);
   }
   return [...comments];
 }

@@ -2,8 +2,8 @@
 export const MAPPINGS_MAX: number = 1 << 20;
 /** Value columns of one file; the widest known writer has eight. */
 export const COLUMNS_MAX = 256;
-/** Comments of one file; each mapping has at most one that is ours. */
-export const COMMENTS_MAX: number = 1 << 21;
+/** Comments of one file; people write them. */
+export const COMMENTS_MAX: number = 1 << 16;
 
 /** Fields of the profile message itself; texts as string indices. */
 export class PprofHeader {
@@ -17,4 +17,6 @@ export class PprofHeader {
   defaultSampleType = 0;
   docUrl = 0;
   readonly comments: number[] = [];
+  /** Of the field that is ours, see notes.ts. */
+  readonly notes: string[] = [];
 }

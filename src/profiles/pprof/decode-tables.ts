@@ -8,7 +8,7 @@ import { COLUMNS_MAX, COMMENTS_MAX, MAPPINGS_MAX, PprofHeader } from "./decode-h
 import { FOLDED_KEY } from "./encode-tables.ts";
 import { FRAME_TYPE, frameTypeOfMapping } from "./frame-types.ts";
 import { IdMap } from "./id-map.ts";
-import { type Attribute, Notes, readNotes } from "./notes.ts";
+import { type Attribute, NOTE_STRINGS_MAX, NOTES_MAX, Notes, readNotes } from "./notes.ts";
 import * as wire from "./wire.ts";
 
 interface RawMapping {
@@ -56,11 +56,7 @@ export class PprofTables {
     if (this.#stringMax >= this.dictionary.strings.length) {
       throw this.#broken(`string ${this.#stringMax} is not one of ${stringCount}`);
     }
-    const { strings } = this.dictionary;
-    this.notes = readNotes(
-      this.header.comments.map((comment) => strings.at(comment)),
-      this.#limits,
-    );
+    this.notes = readNotes(this.header.notes, this.#limits);
     this.#appendMappings();
     this.#readPass((tag) => this.#readLocationField(tag));
   }
@@ -138,6 +134,9 @@ export class PprofTables {
       case wire.PROFILE_DOC_URL:
         header.docUrl = this.#earlyString();
         return true;
+      case wire.PROFILE_NOTE:
+        this.#readNote();
+        return true;
       default:
         return this.#readComments(tag);
     }
@@ -156,6 +155,17 @@ export class PprofTables {
     } while (isPacked);
     if (isPacked) reader.leave(outer);
     return true;
+  }
+
+  #readNote(): void {
+    const { notes } = this.header;
+    this.#checkCount("notes", notes.length, NOTES_MAX);
+    const length = this.#reader.peekLength();
+    const bytesMax = this.#limits.stringBytesMax * NOTE_STRINGS_MAX;
+    if (length > bytesMax) {
+      throw limitExceeded(`pprof, note ${notes.length}`, "bytes", length, bytesMax);
+    }
+    notes.push(this.#reader.string());
   }
 
   #readString(): void {

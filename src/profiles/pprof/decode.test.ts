@@ -39,7 +39,7 @@ const foreign = {
   default_sample_type: 1,
 };
 
-type Change = Partial<Record<keyof typeof foreign, unknown>>;
+type Change = Partial<Record<keyof typeof foreign | "note", unknown>>;
 const bytesOf = (change: Change = {}): Uint8Array =>
   oracle.encode(oracle.fromObject({ ...foreign, ...change })).finish();
 
@@ -113,19 +113,24 @@ describe("pprof files with every field", () => {
     });
   }
 
+  it("limits a note and their nesting", () => {
+    const limits = { ...FILE_LIMITS, stringBytesMax: 20, nestingMax: 3 };
+    for (const note of [`batch {"x":"${"x".repeat(80)}"}`, `batch {"x":${"[".repeat(4)}`]) {
+      const bytes = bytesOf({ note: [note] });
+      assert.throws(() => decodePprof(bytes, limits), { code: "LIMIT_EXCEEDED" });
+    }
+  });
+
   it("takes an empty file for an empty profile", () => {
     assert.equal(decodePprof(new Uint8Array(0), FILE_LIMITS).sampleCount, 0);
   });
 
-  it("leaves comments that only begin like notes as they are", () => {
-    const comments = ["otlp: batch {", "otlp: other {}", "otlp: "];
-    const change = { comment: [11, 12, 13], string_table: [...strings, ...comments] };
-    const batch = decodePprof(bytesOf(change), FILE_LIMITS);
-    const again = decodePprof(encodePprof(batch), FILE_LIMITS);
-    assert.deepEqual(resolvedSamples(again)[0]?.profileAttributes, [
-      `pprof.profile.comment=[${comments.map((text) => JSON.stringify(text)).join(", ")}]`,
-      ...(resolvedSamples(batch)[0]?.profileAttributes.slice(1) ?? []),
-    ]);
+  it("passes over notes that are none", () => {
+    const note = ["batch {", "other {}", "", "batch []"];
+    const [plain, noted] = [bytesOf(), bytesOf({ note })].map((bytes) =>
+      resolvedSamples(decodePprof(bytes, FILE_LIMITS)),
+    );
+    assert.deepEqual(noted, plain);
   });
 });
 

@@ -111,15 +111,16 @@ class BatchBuilder {
   }
 
   #profileAttributes(): number {
-    const { header, dictionary, notes } = this.#tables;
+    const { header, dictionary } = this.#tables;
     const { strings } = dictionary;
     const list: Attribute[] = [...(this.#note.profileAttributes ?? [])];
     const text = (key: string, index: number): void => {
       const content = strings.at(index);
       if (content !== "") list.push({ key, value: stringValue(content), unit: "" });
     };
-    if (notes.comments.length > 0) {
-      const value = { type: "array", value: notes.comments.map(stringValue) } as const;
+    if (header.comments.length > 0) {
+      const comments = header.comments.map((comment) => stringValue(strings.at(comment)));
+      const value = { type: "array", value: comments } as const;
       list.push({ key: keys.PROFILE_COMMENT_KEY, value, unit: "" });
     }
     text(keys.DOC_URL_KEY, header.docUrl);

@@ -3,6 +3,7 @@ import type { Dictionary } from "../dictionary.ts";
 import type { ProfileBatch } from "../profile.ts";
 import type { ProtoWriter } from "../protobuf/writer.ts";
 import { baseName, frameTypeOf, processName } from "../text/frames.ts";
+import { isUnresolved } from "../unresolved-name.ts";
 import {
   attributesKey,
   attributesOfSet,
@@ -11,7 +12,7 @@ import {
   mappingFields,
 } from "./attributes.ts";
 import { FRAME_TYPE, frameTypeOfMapping, isKernelMapping } from "./frame-types.ts";
-import { type Attribute, locationComment, mappingComment } from "./notes.ts";
+import { type Attribute, locationNote, mappingNote, NOTE_LOCATIONS_MAX } from "./notes.ts";
 import type { SampleTable } from "./sample-table.ts";
 import type { StringIndex } from "./string-index.ts";
 import type { ColumnPlan } from "./value-columns.ts";
@@ -36,7 +37,7 @@ interface MappingUse {
  */
 export class TableWriter {
   /** Notes on what the fields do not hold; complete after `write`. */
-  readonly comments: string[] = [];
+  readonly notes: string[] = [];
   readonly #dictionary: Dictionary;
   readonly #strings: StringIndex;
   /** The used locations, functions and all mappings, in order of their ids. */
@@ -99,7 +100,7 @@ export class TableWriter {
     if (frameTypeOf(this.#dictionary, location) === "kernel") use.hasKernelFrames = true;
     const start = locations.lineStart(location);
     const end = locations.lineEnd(location);
-    if (start === end) use.allHaveFunctions = use.allHaveFilenames = use.allHaveLineNumbers = false;
+    if (isUnresolved(this.#dictionary, location)) use.allHaveFunctions = false;
     for (let line = start; line < end; line++) this.#useLine(line, use);
   }
 
@@ -180,7 +181,7 @@ export class TableWriter {
     const original = strings.at(mappings.filename.at(mapping));
     const isRenamed = original !== filename;
     if (isRenamed || attributesKey(attributes) !== attributesKey(mappingAttributes(fields))) {
-      this.comments.push(mappingComment(id, isRenamed ? original : undefined, attributes));
+      this.notes.push(mappingNote(id, isRenamed ? original : undefined, attributes));
     }
   }
 
@@ -242,7 +243,10 @@ export class TableWriter {
     }
     for (const [attributeSet, ids] of idsOfSet) {
       const rest = attributesOfSet(this.#dictionary, attributeSet).filter(isWithoutField);
-      if (rest.length > 0) this.comments.push(locationComment(ids, rest));
+      if (rest.length === 0) continue;
+      for (let at = 0; at < ids.length; at += NOTE_LOCATIONS_MAX) {
+        this.notes.push(locationNote(ids.slice(at, at + NOTE_LOCATIONS_MAX), rest));
+      }
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Dictionary } from "../dictionary.ts";
 import type { Profile, ProfileBatch } from "../profile.ts";
 import { ProtoWriter } from "../protobuf/writer.ts";
 import { cpuPeriodNanos, isOnCpu } from "../text/frames.ts";
-import { batchComments, defaultSampleType, profileText } from "./batch-notes.ts";
+import { batchNotes, defaultSampleType, profileComments, profileText } from "./batch-notes.ts";
 import { TableWriter } from "./encode-tables.ts";
 import { type Label, LabelMaker } from "./labels.ts";
 import { SampleTable } from "./sample-table.ts";
@@ -57,7 +57,7 @@ class PprofEncoder {
     for (let row = 0; row < this.#samples.length; row++) this.#writeSample(row);
     this.#tables.write(this.#writer);
     this.#writeHeader();
-    this.#writeComments();
+    this.#writeNotes();
     for (const text of this.#strings.texts) {
       this.#writer.tag(wire.PROFILE_STRING_TABLE);
       this.#writer.string(text);
@@ -119,16 +119,21 @@ class PprofEncoder {
       this.#valueType(wire.PROFILE_PERIOD_TYPE, strings.at(type), strings.at(unit));
       writer.int64Field(wire.PROFILE_PERIOD, source.period);
     }
+    for (const comment of profileComments(this.#batch)) {
+      writer.tag(wire.PROFILE_COMMENT);
+      writer.uint32(this.#strings.ofText(comment));
+    }
     text(wire.PROFILE_DEFAULT_SAMPLE_TYPE, defaultSampleType(this.#batch, this.#plan));
     text(wire.PROFILE_DOC_URL, profileText(this.#batch, "pprof.profile.doc_url"));
   }
 
-  #writeComments(): void {
-    const comments = batchComments(this.#batch, this.#plan, this.#labels);
-    comments.push(...this.#tables.comments, ...this.#labels.valueComments());
-    for (const comment of comments) {
-      this.#writer.tag(wire.PROFILE_COMMENT);
-      this.#writer.uint32(this.#strings.ofText(comment));
+  #writeNotes(): void {
+    const ofBatch = batchNotes(this.#batch, this.#plan, this.#labels);
+    for (const notes of [ofBatch, this.#tables.notes, this.#labels.valueNotes()]) {
+      for (const note of notes) {
+        this.#writer.tag(wire.PROFILE_NOTE);
+        this.#writer.string(note);
+      }
     }
   }
 

@@ -3,7 +3,7 @@ import type { Dictionary } from "../dictionary.ts";
 import { frameTypeOf } from "../text/frames.ts";
 import { attributesOfSet } from "./attributes.ts";
 import { FRAME_TYPE, frameTypesText } from "./frame-types.ts";
-import { type Attribute, labelTextKey, valueComment } from "./notes.ts";
+import { type Attribute, labelTextKey, valueNote } from "./notes.ts";
 import type { SampleTable } from "./sample-table.ts";
 import type { StringIndex } from "./string-index.ts";
 
@@ -39,7 +39,7 @@ export class LabelMaker {
   readonly #sampleLabels = new Map<number, readonly Label[]>();
   readonly #linkLabels = new Map<number, readonly Label[]>();
   readonly #frameLabels = new Map<number, readonly Label[]>();
-  readonly #valueComments = new Map<string, string>();
+  readonly #valueNotes = new Map<string, string>();
   readonly #resourceNames = new Map<string, string>();
   readonly #sampleNames = new Map<string, string>();
 
@@ -70,8 +70,8 @@ export class LabelMaker {
   }
 
   /** Notes on the labels made so far whose text does not say what the value was. */
-  valueComments(): string[] {
-    return [...this.#valueComments.values()];
+  valueNotes(): string[] {
+    return [...this.#valueNotes.values()];
   }
 
   #anyLink(): boolean {
@@ -162,7 +162,7 @@ export class LabelMaker {
     if (value.type !== "string" && value.type !== "int") {
       const text = valueText(value);
       const textKey = labelTextKey(key, text);
-      this.#valueComments.getOrInsertComputed(textKey, () => valueComment(key, text, value));
+      this.#valueNotes.getOrInsertComputed(textKey, () => valueNote(key, text, value));
     }
     return [this.#plainLabel(key, value, unit)];
   }

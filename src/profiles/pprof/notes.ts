@@ -15,18 +15,24 @@ import {
 } from "./value-json.ts";
 
 /**
- * What pprof has no field for stands in comments, each `otlp: <kind> <JSON>`, so that an OTLP
- * batch that was written as pprof can be read back as what it was:
+ * What pprof has no field for stands in notes, each `<kind> <JSON>`, so that an OTLP batch that
+ * was written as pprof can be read back as what it was:
  *
- *   otlp: batch {…}      once; that it is there says that this program wrote the file
- *   otlp: mapping {…}    a mapping's attributes and name, where its fields do not say them
- *   otlp: location {…}   attributes of locations, beside the frame type
- *   otlp: value {…}      the value that the text of a label stands for
- *   otlp: comment {…}    a comment of the batch's own that begins like a note
+ *   batch {…}      once; that it is there says that this program wrote the file
+ *   mapping {…}    a mapping's attributes and name, where its fields do not say them
+ *   location {…}   attributes of locations, beside the frame type
+ *   value {…}      the value that the text of a label stands for
  *
- * Other tools keep comments, show them on demand, and need not understand them.
+ * They are texts of a field of the profile that is ours alone (PROFILE_NOTE): other readers skip
+ * a field that they do not know, where they would print comments above every table.
  */
-export const NOTE_PREFIX = "otlp: ";
+
+/** Notes of one file: one a mapping at most, and some for its locations and labels. */
+export const NOTES_MAX: number = 1 << 21;
+/** Locations that one note names, so that no note grows with the file. */
+export const NOTE_LOCATIONS_MAX = 4096;
+/** A note may have a text twice, as a label and as a value, with every quote escaped. */
+export const NOTE_STRINGS_MAX = 4;
 
 export interface BatchNote {
   /** Labels that are attributes of the resource. */
@@ -67,15 +73,13 @@ export class Notes {
   readonly locations: Map<string, readonly Attribute[]> = new Map();
   /** By label key and text, as `labelTextKey` makes it. */
   readonly values: Map<string, AttributeValue> = new Map();
-  /** Comments that are no notes. */
-  readonly comments: string[] = [];
 }
 
 export function labelTextKey(key: string, text: string): string {
   return `${key.length}:${key}=${text}`;
 }
 
-export function batchComment(note: BatchNote): string {
+export function batchNote(note: BatchNote): string {
   const { scopeAttributes = [], profileAttributes = [] } = note;
   const json = {
     ...note,
@@ -84,10 +88,10 @@ export function batchComment(note: BatchNote): string {
       profileAttributes: profileAttributes.map(attributeToJson),
     }),
   };
-  return `${NOTE_PREFIX}batch ${JSON.stringify(json)}`;
+  return `batch ${JSON.stringify(json)}`;
 }
 
-export function mappingComment(
+export function mappingNote(
   id: number,
   filename: string | undefined,
   attributes: readonly Attribute[],
@@ -97,21 +101,16 @@ export function mappingComment(
     ...(filename !== undefined && { filename }),
     attributes: attributes.map(attributeToJson),
   };
-  return `${NOTE_PREFIX}mapping ${JSON.stringify(note)}`;
+  return `mapping ${JSON.stringify(note)}`;
 }
 
-export function locationComment(ids: readonly number[], attributes: readonly Attribute[]): string {
+export function locationNote(ids: readonly number[], attributes: readonly Attribute[]): string {
   const note = { ids: ids.map(String), attributes: attributes.map(attributeToJson) };
-  return `${NOTE_PREFIX}location ${JSON.stringify(note)}`;
+  return `location ${JSON.stringify(note)}`;
 }
 
-export function valueComment(key: string, text: string, value: AttributeValue): string {
-  return `${NOTE_PREFIX}value ${JSON.stringify({ key, text, value: valueToJson(value) })}`;
-}
-
-/** A comment as it is written: it must not be taken for a note. */
-export function plainComment(text: string): string {
-  return text.startsWith(NOTE_PREFIX) ? `${NOTE_PREFIX}comment ${JSON.stringify({ text })}` : text;
+export function valueNote(key: string, text: string, value: AttributeValue): string {
+  return `value ${JSON.stringify({ key, text, value: valueToJson(value) })}`;
 }
 
 export function attributeToJson(attribute: Attribute): AttributeJson {
@@ -120,27 +119,20 @@ export function attributeToJson(attribute: Attribute): AttributeJson {
 }
 
 /**
- * Reads the comments of a file. What begins as a note and is none is somebody's comment.
+ * Reads the notes of a file. What is none says nothing: the field may be another program's.
  *
- * @throws LIMIT_EXCEEDED  a note is too long or nested too deep
+ * @throws LIMIT_EXCEEDED  a note is nested too deep
  */
-export function readNotes(comments: readonly string[], limits: ProfileLimits): Notes {
+export function readNotes(texts: readonly string[], limits: ProfileLimits): Notes {
   const notes = new Notes();
-  for (const [index, comment] of comments.entries()) {
-    if (!isNote(notes, comment, limits, `pprof, comment ${index}`)) notes.comments.push(comment);
+  for (const [index, text] of texts.entries()) {
+    try {
+      readNote(notes, text, limits, `pprof, note ${index}`);
+    } catch (error) {
+      if (!isCollectorError(error, "INPUT_MALFORMED")) throw error;
+    }
   }
   return notes;
-}
-
-function isNote(notes: Notes, comment: string, limits: ProfileLimits, where: string): boolean {
-  if (!comment.startsWith(NOTE_PREFIX)) return false;
-  try {
-    readNote(notes, comment.slice(NOTE_PREFIX.length), limits, where);
-    return true;
-  } catch (error) {
-    if (isCollectorError(error, "INPUT_MALFORMED")) return false;
-    throw error;
-  }
 }
 
 function readNote(notes: Notes, note: string, limits: ProfileLimits, where: string): void {
@@ -173,9 +165,6 @@ function readNote(notes: Notes, note: string, limits: ProfileLimits, where: stri
         labelTextKey(textFromJson(json["key"], where), textFromJson(json["text"], where)),
         valueFromJson(json["value"], where),
       );
-      return;
-    case "comment":
-      notes.comments.push(textFromJson(json["text"], where));
       return;
     default:
       throw malformed(where, `there is no note of the kind ${JSON.stringify(kind)}`);

@@ -48,6 +48,15 @@ describe("pprof of OpenTelemetry's profiles", () => {
       assert.match(raw, /process\.pid:\[/, name);
     }
   });
+
+  it("shows no notes in go tool pprof", { skip: hasGo ? false : "Go is absent" }, () => {
+    for (const { name, bytes } of genuinePayloads) {
+      const pprof = encodePprof(decodeOtlp(bytes, FILE_LIMITS));
+      assert.equal(goPprof(pprof, "-comments"), "", name);
+      assert.doesNotMatch(goPprof(pprof, "-top"), /resourceKeys/, name);
+      assert.doesNotMatch(goPprof(pprof, "-raw"), /resourceKeys/, name);
+    }
+  });
 });
 
 describe("pprof of other programs", () => {

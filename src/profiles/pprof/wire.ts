@@ -17,6 +17,8 @@ import { tagOf, WIRE_BYTES, WIRE_VARINT } from "../protobuf/reader.ts";
  *   Line      1 function_id   2 line   3 column
  *   Function  1 id   2 name   3 system_name   4 filename   5 start_line
  *
+ *             15001 note (string)*, this program's own: see notes.ts
+ *
  * Texts are indices into string_table, whose first entry is "". Ids are any 64-bit numbers but
  * zero. Source: google/pprof, proto/profile.proto.
  */
@@ -40,6 +42,8 @@ export const PROFILE_COMMENT: number = varint(13);
 export const PROFILE_COMMENT_PACKED: number = bytes(13);
 export const PROFILE_DEFAULT_SAMPLE_TYPE: number = varint(14);
 export const PROFILE_DOC_URL: number = varint(15);
+/** Far beyond what pprof numbers one by one, and no number that Protobuf reserves. */
+export const PROFILE_NOTE: number = bytes(15_001);
 
 export const VALUE_TYPE_TYPE: number = varint(1);
 export const VALUE_TYPE_UNIT: number = varint(2);

@@ -1,7 +1,7 @@
 import type { AttributeValue } from "../attribute-value.ts";
 import type { Dictionary } from "../dictionary.ts";
 import type { Profile, ProfileBatch, Resource, ResourceProfiles } from "../profile.ts";
-import { unresolvedName } from "../unresolved-name.ts";
+import { unresolvedNameOf } from "../unresolved-name.ts";
 
 /** What the formats without addresses show of one frame. */
 export interface Frame {
@@ -18,9 +18,6 @@ export interface Frame {
 
 /** What stands for a frame of which nothing is known. */
 export const UNKNOWN_FRAME = "[unknown]";
-
-/** Below this a mapping is placed by its file's own addresses, not by a process's. */
-const FILE_ADDRESSES_END = 2n ** 32n;
 
 /** The frames of a dictionary's locations, made once for each location. */
 export class FrameNames {
@@ -56,7 +53,9 @@ export class FrameNames {
     const start = locations.lineStart(location);
     const end = locations.lineEnd(location);
     if (start === end) {
-      return [{ name: this.#addressName(location), file: "", line: 0, column: 0, type }];
+      return [
+        { name: unresolvedNameOf(this.#dictionary, location), file: "", line: 0, column: 0, type },
+      ];
     }
     return Array.from({ length: end - start }, (_, place) => {
       const at = start + place;
@@ -64,23 +63,11 @@ export class FrameNames {
       const name =
         strings.at(functions.name.at(fn)) ||
         strings.at(functions.systemName.at(fn)) ||
-        this.#addressName(location);
+        unresolvedNameOf(this.#dictionary, location);
       const file = strings.at(functions.filename.at(fn));
       const line = locations.lineNumber.at(at);
       return { name, file, line, column: locations.lineColumn.at(at), type };
     });
-  }
-
-  #addressName(location: number): string {
-    const { locations, mappings, strings } = this.#dictionary;
-    const mapping = locations.mapping.at(location);
-    const path = strings.at(mappings.filename.at(mapping));
-    let address = locations.address.bigint(location);
-    const start = mappings.memoryStart.bigint(mapping);
-    if (start >= FILE_ADDRESSES_END && address >= start) {
-      address += mappings.fileOffset.bigint(mapping) - start;
-    }
-    return unresolvedName(path, address);
   }
 }
 
