@@ -36,7 +36,7 @@ export class ProfiledCommand implements AsyncDisposable {
     const [file, ...args] = [...asCallingUser(), "/bin/sh", "-c", WAIT_THEN_RUN, "obsforge"];
     const child = spawn(file as string, [...args, ...command], {
       stdio: ["inherit", "inherit", "inherit", "pipe"],
-      env: { ...process.env, ...callingUserEnvironment() },
+      env: { ...userEnvironment(process.env), ...callingUserEnvironment() },
     });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
@@ -86,6 +86,15 @@ function callingUser(): { uid: number; gid: number; name: string } | undefined {
 
 function isId(text: string | undefined): text is string {
   return text !== undefined && /^\d{1,10}$/.test(text);
+}
+
+/**
+ * The environment as the user has it: bin/obsforge keeps NODE_OPTIONS, which are meant for the
+ * user's own programs, under another name.
+ */
+export function userEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { OBSFORGE_USER_NODE_OPTIONS: nodeOptions, ...environment } = own;
+  return nodeOptions === undefined ? environment : { ...environment, NODE_OPTIONS: nodeOptions };
 }
 
 /** What sudo replaced and a program of that user expects. */
