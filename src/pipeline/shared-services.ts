@@ -30,8 +30,9 @@ export class SharedServices implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const services = [...this.#services.values()].reverse();
+    // One that cannot end does not keep the others from it.
+    await using ending = new AsyncDisposableStack();
+    for (const service of this.#services.values()) ending.use(service);
     this.#services.clear();
-    for (const service of services) await service[Symbol.asyncDispose]();
   }
 }

@@ -12,19 +12,27 @@ import type { SingleFileConfig } from "./config.ts";
 export class SingleFileExporter implements Exporter {
   readonly #config: SingleFileConfig;
   readonly #gathered = new ProfileBatch();
+  #isStarted = false;
 
   constructor(config: SingleFileConfig, _context: ComponentContext) {
     this.#config = config;
   }
 
-  async start(): Promise<void> {}
+  async start(): Promise<void> {
+    this.#isStarted = true;
+  }
 
   async consume(batch: ProfileBatch): Promise<void> {
     mergeInto(this.#gathered, batch, { mergeSamples: true });
   }
 
-  /** Writes the file, whole or not at all; an empty run writes an empty profile. */
+  /**
+   * Writes the file, whole or not at all; an empty run writes an empty profile, and one that was
+   * never started writes nothing.
+   */
   async stop(): Promise<void> {
+    if (!this.#isStarted) return;
+    this.#isStarted = false;
     await writeOutput(this.#config.path, this.#config.format.encode(this.#gathered));
   }
 }

@@ -24,6 +24,8 @@ export class SymbolizeProcessor implements Processor {
   readonly #config: SymbolizeConfig;
   readonly #services: SymbolServices;
   readonly #next: ProfileConsumer;
+  /** Batches that are not passed on yet; who sends them waits, which bounds their number. */
+  readonly #open = new Set<Promise<void>>();
   #frames = 0;
   #unnamedFrames = 0;
 
@@ -38,10 +40,18 @@ export class SymbolizeProcessor implements Processor {
     this.#services.executables.loadSymbols = true;
   }
 
-  async stop(): Promise<void> {}
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#open);
+  }
 
   /** Passes the batch on with names. Rejects only with what the next component rejects with. */
-  async consume(batch: ProfileBatch): Promise<void> {
+  consume(batch: ProfileBatch): Promise<void> {
+    const passing = this.#pass(batch).finally(() => this.#open.delete(passing));
+    this.#open.add(passing);
+    return passing;
+  }
+
+  async #pass(batch: ProfileBatch): Promise<void> {
     const { dictionary } = batch;
     const frames = new Map<number, readonly SymbolFrame[]>();
     const byMapping = unnamedByMapping(dictionary);

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { singleFile } from "../src/exporters/single_file/index.ts";
+import type {
+  Component,
+  ComponentContext,
+  ProfileConsumer,
+  SourceContext,
+} from "../src/pipeline/component.ts";
+import { SharedServices } from "../src/pipeline/shared-services.ts";
+import { symbolizeDefaults } from "../src/processors/symbolize/config.ts";
+import { symbolize } from "../src/processors/symbolize/index.ts";
+import { type EncodableFormat, formatOfPath, isEncodable } from "../src/profiles/formats.ts";
+import { emptyProfile, ProfileBatch } from "../src/profiles/profile.ts";
+import { ebpfDefaults } from "../src/receivers/ebpf/config.ts";
+import { ebpf } from "../src/receivers/ebpf/index.ts";
+import { sleep, systemClock } from "../src/support/clock.ts";
+import { FILE_LIMITS } from "../src/support/limits.ts";
+import { silentLogger } from "../src/support/logger.ts";
+import { CollectingSink, heldResources, keepBusy, totalOf } from "./support/receiver-run.ts";
+import { requirement } from "./support/requirements.ts";
+import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
+
+/** What every component promises, tried on each of them. */
+interface Candidate {
+  readonly type: string;
+  readonly skip: string | false;
+  readonly create: (context: SourceContext, folder: TemporaryFolder) => Component;
+  /** Makes data go in: a receiver's come by themselves. */
+  readonly feed: (component: Component) => Promise<void>;
+  /** What came out by now, in samples. */
+  readonly output: (sink: CollectingSink, folder: TemporaryFolder) => number;
+}
+
+const SAMPLES = 7;
+
+function batchOf(value: number): ProfileBatch {
+  const batch = new ProfileBatch();
+  const profile = emptyProfile();
+  profile.samples.push(0, 0, 0, value);
+  const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
+  batch.resourceProfiles.push({
+    resource: { attributes: [], droppedAttributesCount: 0 },
+    schemaUrl: "",
+    scopeProfiles: [{ scope, schemaUrl: "", profiles: [profile] }],
+  });
+  return batch;
+}
+
+function consumeOne(component: Component): Promise<void> {
+  return (component as Component & ProfileConsumer).consume(batchOf(SAMPLES));
+}
+
+function otlp(): EncodableFormat {
+  const format = formatOfPath("x.otlp.pb");
+  assert.ok(format !== undefined && isEncodable(format));
+  return format;
+}
+
+const candidates: readonly Candidate[] = [
+  {
+    type: ebpf.type,
+    skip: requirement("root", "bpf"),
+    create: (context) => ebpf.create({ ...ebpfDefaults, samplesPerSecond: 99 }, context),
+    feed: () => keepBusy(300),
+    output: (sink) => sink.total,
+  },
+  {
+    type: symbolize.type,
+    skip: false,
+    create: (context) => symbolize.create(symbolizeDefaults, context),
+    feed: consumeOne,
+    output: (sink) => sink.total,
+  },
+  {
+    type: singleFile.type,
+    skip: false,
+    create: (context, folder) =>
+      singleFile.create({ path: folder.file("out.otlp.pb"), format: otlp() }, context),
+    feed: consumeOne,
+    output: (_sink, folder) => {
+      const path = folder.file("out.otlp.pb");
+      return existsSync(path) ? totalOf(otlp().decode(readFileSync(path), FILE_LIMITS)) : 0;
+    },
+  },
+];
+
+interface Trial {
+  readonly component: Component;
+  readonly output: () => number;
+}
+
+/** Tries one component that nothing was done with yet, before a sink that takes its time. */
+async function tried(candidate: Candidate, trial: (trial: Trial) => Promise<void>): Promise<void> {
+  using folder = temporaryFolder();
+  await using shared = new SharedServices(silentLogger);
+  const sink = new CollectingSink(() => sleep(50));
+  const context: ComponentContext = { logger: silentLogger, clock: systemClock, shared };
+  const component = candidate.create({ ...context, next: sink }, folder);
+  await trial({ component, output: () => candidate.output(sink, folder) });
+}
+
+for (const candidate of candidates) {
+  describe(`component ${candidate.type}`, { skip: candidate.skip }, () => {
+    it("passes on by its stop what it took", async () => {
+      await tried(candidate, async ({ component, output }) => {
+        await component.start();
+        await candidate.feed(component);
+        await component.stop();
+        assert.ok(output() > 0);
+      });
+    });
+
+    it("is the same after two starts, together or one after the other", async () => {
+      await tried(candidate, async ({ component, output }) => {
+        await Promise.all([component.start(), component.start()]);
+        await component.start();
+        await candidate.feed(component);
+        await component.stop();
+        assert.ok(output() > 0);
+      });
+    });
+
+    it("stops without a start, and gives nothing", async () => {
+      await tried(candidate, async ({ component, output }) => {
+        await component.stop();
+        assert.equal(output(), 0);
+      });
+    });
+
+    it("stops twice, and gives nothing more", async () => {
+      await tried(candidate, async ({ component, output }) => {
+        await component.start();
+        await candidate.feed(component);
+        await Promise.all([component.stop(), component.stop()]);
+        const first = output();
+        await component.stop();
+        assert.ok(first > 0);
+        assert.equal(output(), first);
+      });
+    });
+
+    it("drains what is on its way when it is stopped", async () => {
+      await tried(candidate, async ({ component, output }) => {
+        await component.start();
+        const feeding = [0, 1, 2].map(() => candidate.feed(component));
+        await sleep(250);
+        await component.stop();
+        const atStop = output();
+        assert.ok(atStop > 0);
+        await Promise.all(feeding);
+        assert.equal(output(), atStop);
+      });
+    });
+
+    it("holds nothing when it has stopped", async () => {
+      const run = (): Promise<void> =>
+        tried(candidate, async ({ component }) => {
+          await component.start();
+          await candidate.feed(component);
+          await component.stop();
+        });
+      await run();
+      const before = heldResources();
+      await run();
+      assert.deepEqual(heldResources(), before);
+    });
+  });
+}
