@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, renameSync, rmSync } from "node:fs";
+import { describe, it } from "node:test";
+import type { ResolvedSample } from "../../src/profiles/resolved.ts";
+import { sleep } from "../../src/support/clock.ts";
+import { buildProgram } from "../support/build-program.ts";
+import { attributeOf, CollectingSink, runReceiver } from "../support/receiver-run.ts";
+import { requirement } from "../support/requirements.ts";
+import { runCommand, startCommand } from "../support/run-command.ts";
+import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+
+const BUILD_ID = "-Wl,--build-id";
+
+/** Names of functions that would be there were the wrong file read. */
+const WRONG = ["-Dspin=wrong_spin", "-Dwork=wrong_work"];
+
+/** A copy of a test program under a name of its own, which a test may delete or replace. */
+function copied(folder: TemporaryFolder, name: string, built: string): string {
+  const path = folder.file(name);
+  copyFileSync(built, path);
+  return path;
+}
+
+/** The samples of one program, taken with names while `work` ran. */
+async function samplesOf(path: string, work: () => Promise<unknown>): Promise<ResolvedSample[]> {
+  const sink = new CollectingSink();
+  await runReceiver({ sink, symbolize: true, work });
+  return sink.samples.filter(
+    ({ resource }) => attributeOf(resource, "process.executable.path") === path,
+  );
+}
+
+/** The share of samples with a frame of that name. */
+function shareWith(samples: readonly ResolvedSample[], name: string): number {
+  const sum = (each: readonly ResolvedSample[]): number =>
+    each.reduce((total, { value }) => total + value, 0);
+  return sum(samples.filter(({ stack }) => stack.includes(name))) / sum(samples);
+}
+
+const threads = (): string => buildProgram("threads.c", [BUILD_ID]);
+const otherThreads = (): string => buildProgram("threads.c", [BUILD_ID, ...WRONG]);
+
+describe("a process keeps its names", { skip: requirement("root", "bpf") }, () => {
+  it("when its file is deleted before it is first seen", async () => {
+    using folder = temporaryFolder();
+    const path = copied(folder, "deleted", threads());
+    await using command = await startCommand(path, ["1", "30"]);
+    await sleep(100);
+    rmSync(path);
+    const samples = await samplesOf(path, () => sleep(1000));
+    assert.equal(command.stdout(), "");
+    assert.ok(shareWith(samples, "spin") > 0.95, `${shareWith(samples, "spin")}`);
+  });
+
+  it("when its file is replaced by another before it is first seen", async () => {
+    using folder = temporaryFolder();
+    const path = copied(folder, "replaced", threads());
+    await using _command = await startCommand(path, ["1", "30"]);
+    await sleep(100);
+    renameSync(copied(folder, "other", otherThreads()), path);
+    const samples = await samplesOf(path, () => sleep(1000));
+    assert.ok(shareWith(samples, "spin") > 0.95, `${shareWith(samples, "spin")}`);
+    assert.equal(shareWith(samples, "wrong_spin"), 0);
+  });
+
+  it("when it ended before it was first seen", async () => {
+    using folder = temporaryFolder();
+    const path = copied(folder, "ended", threads());
+    const samples = await samplesOf(path, async () => {
+      // Nothing else runs in this process meanwhile: the receiver sees it only afterwards.
+      execFileSync(path, ["1", "0.2"]);
+    });
+    assert.ok(shareWith(samples, "spin") > 0.8, `${shareWith(samples, "spin")}`);
+  });
+
+  it("in each of its threads", async () => {
+    using folder = temporaryFolder();
+    const path = copied(folder, "threads", threads());
+    const told = new Map<string, string>();
+    const samples = await samplesOf(path, async () => {
+      const { stdout } = await runCommand(path, ["4", "0.3"]);
+      const said = JSON.parse(stdout) as { threads: { tid: number; name: string }[] };
+      for (const { tid, name } of said.threads) told.set(String(tid), name);
+    });
+    const seen = new Map<string, string>();
+    for (const { stack, attributes } of samples) {
+      if (!stack.includes("spin")) continue;
+      seen.set(attributeOf(attributes, "thread.id"), attributeOf(attributes, "thread.name"));
+    }
+    assert.equal(told.size, 4);
+    assert.deepEqual(new Map([...seen].sort()), new Map([...told].sort()));
+  });
+
+  it("on both sides of an exec", async () => {
+    using folder = temporaryFolder();
+    const first = copied(folder, "first", buildProgram("exec_over.c"));
+    const second = copied(folder, "second", buildProgram("exec_over.c"));
+    const sink = new CollectingSink();
+    await runReceiver({ sink, symbolize: true, work: () => runCommand(first, ["0.5", second]) });
+    for (const [path, here, elsewhere] of [
+      [first, "before", "after"],
+      [second, "after", "before"],
+    ] as const) {
+      const samples = sink.samples.filter(
+        ({ resource }) => attributeOf(resource, "process.executable.path") === path,
+      );
+      assert.ok(shareWith(samples, here) > 0.9, `${path}: ${shareWith(samples, here)}`);
+      assert.equal(shareWith(samples, elsewhere), 0);
+    }
+  });
+
+  it("in a library that it loads late", async () => {
+    const library = buildProgram("late_library.c", ["-DLIBRARY", "-shared", "-fPIC"]);
+    const program = buildProgram("late_library.c");
+    const samples = await samplesOf(program, () => runCommand(program, ["0.5", library]));
+    assert.ok(shareWith(samples, "late_work") > 0.9, `${shareWith(samples, "late_work")}`);
+  });
+});
+
+describe("a wrong name is never given", { skip: requirement("root", "bpf") }, () => {
+  it("by a file that took the place of the one that ran", async () => {
+    using folder = temporaryFolder();
+    const path = copied(folder, "gone", threads());
+    const other = copied(folder, "other", otherThreads());
+    const samples = await samplesOf(path, async () => {
+      execFileSync(path, ["1", "0.2"]);
+      renameSync(other, path);
+    });
+    assert.ok(samples.length > 0);
+    for (const { stack } of samples) {
+      assert.ok(!stack.some((name) => name.startsWith("wrong_")), stack.join(";"));
+    }
+    const unnamed = samples.filter(({ stack }) => /^gone\+0x[0-9a-f]+$/.test(stack[0] ?? ""));
+    assert.ok(unnamed.length > 0, JSON.stringify(samples.slice(0, 3)));
+  });
+});
