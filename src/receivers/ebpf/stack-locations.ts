@@ -1,5 +1,4 @@
 import { isFileBacked } from "../../linux/process-mapping.ts";
-import { stringValue } from "../../profiles/attribute-value.ts";
 import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
 import type { ListTable } from "../../profiles/list-table.ts";
 import { fileAddress } from "../../symbols/elf/file-address.ts";
@@ -20,9 +19,8 @@ export class StackLocations {
   readonly #dictionary: Dictionary;
   readonly #executables: ExecutableRegistry;
   readonly #kernel: KernelLayout;
-  readonly #nativeType: number;
-  readonly #kernelType: number;
-  readonly #markerType: number;
+  /** Attribute sets, made at first use: a table holds nothing that nothing refers to. */
+  readonly #frameTypes = new Map<FrameType, number>();
   readonly #userByImage = new Map<ProcessImage, Map<number, number>>();
   readonly #kernelByAddress = new Map<bigint, number>();
   readonly #mappings = new Map<ProcessMapping, UserMapping>();
@@ -34,9 +32,6 @@ export class StackLocations {
     this.#dictionary = dictionary;
     this.#executables = sources.executables;
     this.#kernel = sources.kernel;
-    this.#nativeType = frameType(dictionary, "native");
-    this.#kernelType = frameType(dictionary, "kernel");
-    this.#markerType = frameType(dictionary, "abort-marker");
   }
 
   /** Appends the locations of a row of raw kernel frames, leaf first. */
@@ -77,7 +72,7 @@ export class StackLocations {
     if (name === undefined) return;
     const { functions, locations: table, strings } = this.#dictionary;
     const line = [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
-    locations.push(table.intern(0, 0, 0, line, this.#markerType));
+    locations.push(table.intern(0, 0, 0, line, this.#frameType("abort-marker")));
   }
 
   #kernelLocation(address: bigint): number {
@@ -85,17 +80,17 @@ export class StackLocations {
       const { mappingName, offset } = this.#kernel.locate(address);
       const { buildId } = this.#kernel;
       const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
-      return this.#intern(mapping, offset, this.#kernelType);
+      return this.#intern(mapping, offset, this.#frameType("kernel"));
     });
   }
 
   #userLocation(image: ProcessImage, address: number): number {
     const mapping = image.findMapping(address >>> 0, Math.floor(address / 2 ** 32));
-    if (mapping === undefined) return this.#intern(0, BigInt(address), this.#nativeType);
+    if (mapping === undefined) return this.#intern(0, BigInt(address), this.#frameType("native"));
     const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () =>
       this.#userMapping(mapping),
     );
-    return this.#intern(index, BigInt(address) - bias, this.#nativeType);
+    return this.#intern(index, BigInt(address) - bias, this.#frameType("native"));
   }
 
   /** The mapping as its file sees it: `bias` is what memory addresses are above file addresses. */
@@ -122,6 +117,15 @@ export class StackLocations {
     return this.#dictionary.locations.intern(mapping, low, high, [], attributeSet);
   }
 
+  #frameType(type: FrameType): number {
+    return this.#frameTypes.getOrInsertComputed(type, () => {
+      const { attributeSets } = this.#dictionary;
+      return attributeSets.intern([
+        this.#dictionary.internStringAttribute("profile.frame.type", type),
+      ]);
+    });
+  }
+
   #internMapping(mapping: FileMapping): number {
     const dictionary = this.#dictionary;
     const attributes: number[] = [];
@@ -141,6 +145,8 @@ export class StackLocations {
     return dictionary.mappings.intern(row);
   }
 }
+
+type FrameType = "native" | "kernel" | "abort-marker";
 
 interface UserMapping {
   readonly index: number;
@@ -164,11 +170,6 @@ interface FileMapping {
  */
 function unresolvedStart(mapping: ProcessMapping): bigint {
   return isFileBacked(mapping) ? mapping.fileOffset : mapping.start;
-}
-
-function frameType(dictionary: Dictionary, type: string): number {
-  const key = dictionary.strings.intern("profile.frame.type");
-  return dictionary.attributeSets.intern([dictionary.attributes.intern(key, stringValue(type), 0)]);
 }
 
 function joined(low: number, high: number): bigint {
