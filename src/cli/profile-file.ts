@@ -72,7 +72,7 @@ async function readFile(path: string): Promise<Uint8Array> {
     }
     if (status.isFile()) return await file.readFile();
   } catch (error) {
-    throw error instanceof CollectorError ? error : fileError(path, error);
+    throw error instanceof CollectorError ? error : fileError(path, error, "read");
   }
   // A pipe or a device, as <(perf script): its size is known only at its end.
   return readAll(createReadStream(path), path);

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CollectorError } from "./errors.ts";
@@ -31,8 +30,12 @@ async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** A failed file operation in one plain sentence with the mend. */
-export function fileError(path: string, cause: unknown): CollectorError {
+/** A file that could not be read or written, in one plain sentence with the mend. */
+export function fileError(
+  path: string,
+  cause: unknown,
+  purpose: "read" | "write" = "write",
+): CollectorError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
   switch (code) {
     case "ENOSPC":
@@ -45,7 +48,7 @@ export function fileError(path: string, cause: unknown): CollectorError {
     case "ENOENT":
       return new CollectorError(
         "NOT_FOUND",
-        existsSync(dirname(path))
+        purpose === "read"
           ? `${path}: there is no such file`
           : `${path}: its folder ${dirname(path)} does not exist`,
         { cause },
