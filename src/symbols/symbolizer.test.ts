@@ -1,14 +1,24 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { silentLogger } from "../support/logger.ts";
+import { createLogger, silentLogger } from "../support/logger.ts";
 import { type ExecutableFile, isMissing } from "./executable-file.ts";
 import { Symbolizer } from "./symbolizer.ts";
 
-/** Shorter than any worker needs to start, so that every question oversteps it. */
-const NO_TIME_MS = 1;
+/** Shorter than the odd worker needs to start. */
+const DEADLINE_MS = 100;
+const BUSY_MS = 1500;
+const oddWorker = {
+  workerUrl: new URL("./testing/odd-worker.ts", import.meta.url),
+  deadlineMs: DEADLINE_MS,
+  logger: silentLogger,
+};
 /** More workers than are replaced in a minute. */
-const QUESTIONS = 20;
+const QUESTIONS = 8;
+const RESTARTS_MAX = 3;
 
 let opened = 0;
 let closed = 0;
@@ -58,15 +68,66 @@ describe("Symbolizer", () => {
   });
 
   it("answers every question when files cost the worker, then is off [S12]", async () => {
-    await using symbolizer = new Symbolizer({ logger: silentLogger, deadlineMs: NO_TIME_MS });
+    const lines: string[] = [];
+    const logger = createLogger("info", (line) => lines.push(line));
+    await using symbolizer = new Symbolizer({ ...oddWorker, logger, offMs: 0 });
     const questions = Array.from({ length: QUESTIONS }, (_, n) =>
-      symbolizer.identify(nodeFile(`file ${n}`)),
+      symbolizer.identify(nodeFile(`hang ${n}`)),
     );
     const answers = await Promise.all(questions);
     assert.ok(answers.every(isMissing));
-    assert.ok(symbolizer.counters.restarts > 0);
-    assert.ok(symbolizer.counters.restarts < QUESTIONS);
+    assert.equal(symbolizer.counters.restarts, RESTARTS_MAX + 1);
     assert.equal(closed, opened);
+    assert.equal(lines.filter((line) => line.includes("symbolization is off")).length, 1);
+    assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
+    assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
+  });
+
+  it("stays off until its time is over", async () => {
+    await using symbolizer = new Symbolizer({ ...oddWorker, offMs: 60_000 });
+    for (let n = 0; n <= RESTARTS_MAX; n++) await symbolizer.identify(nodeFile(`hang ${n}`));
+    const answer = await symbolizer.identify(nodeFile("fine"));
+    assert.match(isMissing(answer) ? answer.missing : "", /is off/);
+  });
+
+  it("does not count the worker's start against a file", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
+    assert.equal(symbolizer.counters.restarts, 0);
+  });
+
+  it("takes an answer that waits for no hang, however late this thread is", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    await symbolizer.identify(nodeFile("first"));
+    const answer = symbolizer.identify(nodeFile("second"));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_MS);
+    assert.deepEqual(await answer, { missing: "is odd" });
+    assert.equal(symbolizer.counters.restarts, 0);
+  });
+
+  it("goes on beside a read that does not return, and closes its file after it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "symbolizer-"));
+    const path = join(folder, "pipe");
+    execFileSync("mkfifo", [path]);
+    const fd = openSync(path, "r+");
+    try {
+      await using symbolizer = new Symbolizer(oddWorker);
+      const released = Promise.withResolvers<void>();
+      let isClosed = false;
+      const dispose = (): void => {
+        isClosed = true;
+        released.resolve();
+      };
+      const stuck = { key: "stuck", buildId: "", open: () => ({ fd, [Symbol.dispose]: dispose }) };
+      assert.ok(isMissing(await symbolizer.identify(stuck)));
+      assert.equal(isClosed, false);
+      assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
+      writeSync(fd, "x");
+      await released.promise;
+    } finally {
+      closeSync(fd);
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("answers what is asked after its end", async () => {

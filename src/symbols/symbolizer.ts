@@ -17,15 +17,27 @@ import {
   type SentFile,
   type WorkerAnswer,
   type WorkerAnswers,
+  type WorkerMessage,
   type WorkerRequest,
+  workerReady,
 } from "./worker-protocol.ts";
 
 /** What one file may take; the largest seen (a 1.5 GB browser) needs a second. */
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 2000;
+/** The kernel's own list is no hostile input, but on a busy machine it may take long. */
+const KERNEL_DEADLINE_MS = 20_000;
+/** A worker that has not begun by then never will; the busiest machine needs a second. */
+const START_MS = 30_000;
+/** A thread in a read that does not return (a dead file server) cannot be ended: nobody waits. */
+const TERMINATE_MS = 1000;
 /** The worker's heap: tables of symbols stand outside of it, in array buffers. */
 const WORKER_HEAP_MIB = 512;
 /** Workers that may be lost in a minute before it is taken for an attack. */
-const RESTARTS_PER_MINUTE_MAX = 6;
+const RESTARTS_PER_MINUTE_MAX = 3;
+/** How long nothing is read after that. */
+const OFF_MS = 5 * 60_000;
+/** Threads that could not be ended; each holds its memory until the read returns. */
+const STUCK_WORKERS_MAX = 4;
 /** Questions that wait. A caller asks once a file and window, so this is thousands of files. */
 const QUEUE_MAX = 8192;
 /** Files that are known to cost a worker. */
@@ -35,6 +47,10 @@ export interface SymbolizerOptions {
   readonly logger: Logger;
   readonly deadlineMs?: number;
   readonly workerHeapMib?: number;
+  /** How long symbolization is off after too many restarts. */
+  readonly offMs?: number;
+  /** The module of the worker, when it is not the true one. */
+  readonly workerUrl?: URL;
 }
 
 export interface SymbolizerCounters {
@@ -48,6 +64,8 @@ interface Question {
   readonly request: WorkerRequest;
   readonly key: string;
   readonly resolve: (answer: WorkerAnswer) => void;
+  /** Called when no worker can use any more what was sent. */
+  readonly release: () => void;
 }
 
 /**
@@ -64,7 +82,13 @@ export class Symbolizer implements AsyncDisposable {
   #current: Question | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #restarts = 0;
-  #off: Missing | undefined;
+  #stuckWorkers = 0;
+  /** The worker has begun, and takes questions. */
+  #isReady = false;
+  #isReplacing = false;
+  /** Monotonic; undefined while symbolization is on. */
+  #offUntilNs: bigint | undefined;
+  #hasEnded = false;
 
   constructor(options: SymbolizerOptions) {
     this.#options = options;
@@ -105,12 +129,13 @@ export class Symbolizer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#off = { missing: "symbolization has ended" };
+    this.#hasEnded = true;
     const worker = this.#worker;
+    const current = this.#current;
     this.#worker = undefined;
-    await worker?.terminate();
-    this.#settleCurrent(this.#off);
-    for (const question of this.#queue.splice(0)) question.resolve(this.#off);
+    await this.#endWorker(worker, current);
+    this.#settleCurrent(ENDED);
+    this.#answerQueue(ENDED);
   }
 
   /** Asks with the file open only when the worker does not have what it needs of it. */
@@ -128,27 +153,35 @@ export class Symbolizer implements AsyncDisposable {
     if (first !== needsSource) return first as Answer;
     const source = file.open();
     if (isMissing(source)) return source as Answer;
-    try {
-      const sent = { key, buildId, source: sendable(source) };
-      const second = await this.#ask<Kind>(requestFor(sent), key);
-      return second === needsSource ? ({ missing: "not read" } as Answer) : (second as Answer);
-    } finally {
+    const sent = { key, buildId, source: sendable(source) };
+    const second = await this.#ask<Kind>(requestFor(sent), key, () => {
       if ("fd" in source) source[Symbol.dispose]();
-    }
+    });
+    return second === needsSource ? ({ missing: "not read" } as Answer) : (second as Answer);
   }
 
   #ask<Kind extends WorkerRequest["kind"]>(
     request: WorkerRequest & { kind: Kind },
     key: string,
+    release: () => void = () => {},
   ): Promise<WorkerAnswers[Kind]> {
-    if (this.#off !== undefined) return Promise.resolve(this.#off as WorkerAnswers[Kind]);
-    if (this.#queue.length >= QUEUE_MAX) {
-      return Promise.resolve({ missing: "too many files at once" } as WorkerAnswers[Kind]);
+    const refusal = this.#refusalOfAll();
+    if (refusal !== undefined) {
+      release();
+      return Promise.resolve(refusal as WorkerAnswers[Kind]);
     }
     return new Promise((resolve) => {
-      this.#queue.push({ request, key, resolve: resolve as (answer: WorkerAnswer) => void });
+      const settle = resolve as (answer: WorkerAnswer) => void;
+      this.#queue.push({ request, key, resolve: settle, release });
       this.#sendNext();
     });
+  }
+
+  /** Why no question is taken now; undefined when it is. */
+  #refusalOfAll(): Missing | undefined {
+    if (this.#hasEnded) return ENDED;
+    if (this.#isOff()) return OFF;
+    return this.#queue.length >= QUEUE_MAX ? { missing: "too many files at once" } : undefined;
   }
 
   #sendNext(): void {
@@ -162,24 +195,47 @@ export class Symbolizer implements AsyncDisposable {
     this.#current = next;
     this.#worker ??= this.#startWorker();
     this.#worker.ref();
-    this.#worker.postMessage(next.request);
+    if (this.#isReady) this.#sendCurrent();
+    else this.#replaceAfter(START_MS, "the reader of symbols did not start");
+  }
+
+  /** The deadline begins here: a worker's start is not the file's fault. */
+  #sendCurrent(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    this.#worker?.postMessage(current.request);
     const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS;
-    this.#deadline = setTimeout(
-      () => this.#replaceWorker(`took over ${deadlineMs} ms`),
-      deadlineMs,
-    );
+    const isFile = current.request.kind === "identify" || current.request.kind === "symbolize";
+    this.#replaceAfter(isFile ? deadlineMs : KERNEL_DEADLINE_MS, `took over ${deadlineMs} ms`);
+  }
+
+  #replaceAfter(ms: number, reason: string): void {
+    clearTimeout(this.#deadline);
+    const question = this.#current;
+    this.#deadline = setTimeout(() => {
+      // When this thread was busy, the answer may be there already: it comes before this.
+      setImmediate(() => {
+        if (question === this.#current && !this.#isReplacing) this.#replaceWorker(reason);
+      });
+    }, ms);
   }
 
   #startWorker(): Worker {
-    const worker = new Worker(moduleUrl(import.meta.url, "./worker"), {
+    const url = this.#options.workerUrl ?? moduleUrl(import.meta.url, "./worker");
+    const worker = new Worker(url, {
       resourceLimits: { maxOldGenerationSizeMb: this.#options.workerHeapMib ?? WORKER_HEAP_MIB },
       // Flags of the program itself mean nothing there.
       execArgv: [],
       env: {},
     });
-    worker.on("message", (answer: WorkerAnswer) => {
+    worker.on("message", (message: WorkerMessage) => {
       if (worker !== this.#worker) return;
-      this.#settleCurrent(answer);
+      if (message === workerReady) {
+        this.#isReady = true;
+        this.#sendCurrent();
+        return;
+      }
+      this.#settleCurrent(message)?.release();
       this.#sendNext();
     });
     worker.on("error", (error) => {
@@ -188,11 +244,19 @@ export class Symbolizer implements AsyncDisposable {
     return worker;
   }
 
-  #settleCurrent(answer: WorkerAnswer): void {
+  #settleCurrent(answer: WorkerAnswer): Question | undefined {
     clearTimeout(this.#deadline);
     const current = this.#current;
     this.#current = undefined;
     current?.resolve(answer);
+    return current;
+  }
+
+  #answerQueue(answer: Missing): void {
+    for (const question of this.#queue.splice(0)) {
+      question.resolve(answer);
+      question.release();
+    }
   }
 
   /** The open question cost the worker: it is answered, and a new worker takes the next. */
@@ -200,19 +264,38 @@ export class Symbolizer implements AsyncDisposable {
     clearTimeout(this.#deadline);
     const worker = this.#worker;
     const question = this.#current;
+    this.#isReplacing = true;
     this.#worker = undefined;
     this.#restarts++;
-    if (question !== undefined) this.#refuse(question.key, reason);
+    // A worker that did not even begin says nothing about the file.
+    if (question !== undefined && this.#isReady) this.#refuse(question.key, reason);
+    this.#isReady = false;
     this.#options.logger.warn("symbols of a file are given up", {
       file: question?.key ?? "",
       reason,
     });
     if (this.#restartsTooOften()) this.#turnOff();
-    // Not before it is gone: its descriptor is closed when the question is answered.
-    void Promise.resolve(worker?.terminate()).finally(() => {
+    void this.#endWorker(worker, question).finally(() => {
+      this.#isReplacing = false;
       this.#settleCurrent({ missing: reason });
       this.#sendNext();
     });
+  }
+
+  /**
+   * Resolves when the worker has ended, or cannot be. What the question sent is released when it
+   * has: a descriptor that is closed earlier could be another file's when the thread reads on.
+   */
+  async #endWorker(worker: Worker | undefined, question: Question | undefined): Promise<void> {
+    this.#stuckWorkers++;
+    const gone = Promise.resolve(worker?.terminate()).then(() => {
+      this.#stuckWorkers--;
+      question?.release();
+    });
+    const { promise: tooLong, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, TERMINATE_MS);
+    await Promise.race([gone, tooLong]);
+    clearTimeout(timer);
   }
 
   #refuse(key: string, reason: string): void {
@@ -233,11 +316,27 @@ export class Symbolizer implements AsyncDisposable {
   }
 
   #turnOff(): void {
-    this.#off = { missing: "symbolization is off: too many files cost its worker" };
-    this.#options.logger.error("symbolization is off: too many files cost its worker in a minute");
-    for (const question of this.#queue.splice(0)) question.resolve(this.#off);
+    const offMs = this.#options.offMs ?? OFF_MS;
+    this.#offUntilNs = systemClock.monotonicNanos() + BigInt(offMs) * 1_000_000n;
+    this.#restartTimes.length = 0;
+    this.#options.logger.error(`symbolization is off for ${offMs / 1000} s`, {
+      reason: `over ${RESTARTS_PER_MINUTE_MAX} files cost its worker in a minute`,
+    });
+    this.#answerQueue(OFF);
+  }
+
+  #isOff(): boolean {
+    if (this.#offUntilNs === undefined) return false;
+    const isOver = systemClock.monotonicNanos() >= this.#offUntilNs;
+    if (!isOver || this.#stuckWorkers >= STUCK_WORKERS_MAX) return true;
+    this.#offUntilNs = undefined;
+    this.#options.logger.info("symbolization is tried again");
+    return false;
   }
 }
+
+const ENDED: Missing = { missing: "symbolization has ended" };
+const OFF: Missing = { missing: "symbolization is off: too many files cost its worker" };
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };

@@ -36,4 +36,9 @@ export interface WorkerAnswers {
   readonly "kernel-symbolize": FramesOfAddresses | Missing;
 }
 
+/** The worker's first word: it takes questions from now on. */
+export const workerReady = "ready" as const;
+
+export type WorkerMessage = WorkerAnswer | typeof workerReady;
+
 export type WorkerAnswer = WorkerAnswers[WorkerRequest["kind"]];

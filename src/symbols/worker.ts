@@ -22,6 +22,7 @@ import {
   type SentFile,
   type WorkerAnswer,
   type WorkerRequest,
+  workerReady,
 } from "./worker-protocol.ts";
 
 /** Bytes of symbol tables that are kept; beyond it the ones not used longest go. */
@@ -33,12 +34,11 @@ const tables = new Map<string, SymbolTable>();
 let tableBytes = 0;
 let kernel: KernelSymbols | Missing | undefined;
 
-const demanglerLoaded = loadDemangler();
-
-parentPort?.on("message", async (request: WorkerRequest) => {
-  await demanglerLoaded;
+await loadDemangler();
+parentPort?.on("message", (request: WorkerRequest) => {
   parentPort?.postMessage(answer(request));
 });
+parentPort?.postMessage(workerReady);
 
 function answer(request: WorkerRequest): WorkerAnswer {
   try {
@@ -119,10 +119,11 @@ function keepTable(key: string, table: SymbolTable): void {
 }
 
 function readKernelFacts(): KernelFacts {
-  kernel = parseKallsyms(readFileSync(KALLSYMS_PATH));
+  const modules = parseModules(readIfThere("/proc/modules").toString("latin1"));
+  kernel = parseKallsyms(readFileSync(KALLSYMS_PATH), modules);
   return {
     textStart: kernel instanceof KernelSymbols ? kernel.textStart : 0n,
-    modules: parseModules(readIfThere("/proc/modules").toString("latin1")),
+    modules,
     buildId: kernelBuildId(readIfThere("/sys/kernel/notes")),
     ...(!(kernel instanceof KernelSymbols) && { missing: kernel.missing }),
   };

@@ -1,0 +1,19 @@
+/**
+ * A symbol worker that does what a bad file could make the true one do, by the file's key.
+ * It starts slower than the tests' deadline.
+ */
+import { readSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { type WorkerRequest, workerReady } from "../worker-protocol.ts";
+
+const START_MS = 300;
+
+parentPort?.on("message", (request: WorkerRequest) => {
+  const { key = "", source } = "file" in request ? request.file : {};
+  if (key.startsWith("hang")) for (;;);
+  // A read that does not return keeps the thread from being ended.
+  if (key === "stuck" && source && "fd" in source) readSync(source.fd, new Uint8Array(1));
+  parentPort?.postMessage({ missing: "is odd" });
+});
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, START_MS);
+parentPort?.postMessage(workerReady);
