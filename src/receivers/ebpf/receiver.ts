@@ -18,7 +18,7 @@ const DRAIN_INTERVAL_MS = 100;
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
 
-/** What the receiver has done so far. Taken = delivered + lost, exactly, once it has stopped. */
+/** What the receiver has done since its last start. Taken = delivered + lost, exactly, once it has stopped. */
 export interface EbpfCounters {
   readonly taken: number;
   readonly delivered: number;
@@ -65,6 +65,7 @@ export class EbpfReceiver implements Receiver {
 
   async #start(): Promise<void> {
     if (this.#running !== undefined) return;
+    this.#processCount = this.#dropped = 0;
     const services = this.#context.shared.get(symbolServices);
     const kernel = await services.kernelLayout();
     // The side-band first: from here on no mapping can be missed.

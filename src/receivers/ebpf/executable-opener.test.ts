@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { readProcess } from "../../linux/proc.ts";
+import { readElf } from "../../symbols/elf/elf-file.ts";
+import { bytesAccess, fileAccess } from "../../symbols/elf/random-access.ts";
+import { openerOf } from "./executable-opener.ts";
+import { imageWith, mappingAt } from "./testing/fakes.ts";
+
+describe("openerOf", () => {
+  it("opens the program of a running process", () => {
+    const snapshot = readProcess(process.pid) ?? assert.fail();
+    const mapping = snapshot.mappings.find(({ path }) => path === process.execPath);
+    assert.ok(mapping !== undefined);
+    const { pid, startNs } = snapshot;
+    const source = openerOf(imageWith([mapping], { pid, startNs }), mapping)();
+    assert.ok("fd" in source);
+    using file = source;
+    assert.ok(readElf(fileAccess(file.fd, mapping.path)).segments.length > 0);
+  });
+
+  it("gives the vdso as bytes, of whatever process it is", () => {
+    const mapping = mappingAt(0x7ffc00000000n, { path: "[vdso]" });
+    const source = openerOf(imageWith([mapping], { pid: 1 }), mapping)();
+    assert.ok("bytes" in source);
+    assert.notEqual(readElf(bytesAccess(source.bytes, "[vdso]")).buildId, "");
+  });
+
+  it("says why there is nothing to open", () => {
+    const mapping = mappingAt(0x10000n, { path: "/no/such/file" });
+    const source = openerOf(imageWith([mapping], { pid: 0x7fff_fffe }), mapping)();
+    assert.ok("missing" in source);
+  });
+});
