@@ -220,6 +220,7 @@ export class EbpfReceiver implements Receiver {
 
   #batchOf(running: Running, window: SampleWindow, windowStartNs: bigint): ProfileBatch {
     const { clock } = this.#context;
+    const { startNs, endNs } = window.span(windowStartNs, running.windowStartNs);
     const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
     return buildBatch(window, {
       scope: {
@@ -228,8 +229,8 @@ export class EbpfReceiver implements Receiver {
         attributes: [],
         droppedAttributesCount: 0,
       },
-      startUnixNano: windowStartNs + monotonicToUnixNano,
-      durationNano: running.windowStartNs - windowStartNs,
+      startUnixNano: startNs + monotonicToUnixNano,
+      durationNano: endNs - startNs,
       periodNano: running.sampler.periodNs,
       monotonicToUnixNano,
       timestamps: this.#config.timestamps,

@@ -101,6 +101,14 @@ describe("SampleWindow", () => {
     }
   });
 
+  it("spans the times that it keeps, also those just outside of it", () => {
+    const window = windowOf(true);
+    assert.deepEqual(window.span(10n, 20n), { startNs: 10n, endNs: 20n });
+    for (const timeNs of [8n, 12n, 20n]) window.add(rawSample({ timeNs }));
+    window.settle(() => image);
+    assert.deepEqual(window.span(10n, 20n), { startNs: 8n, endNs: 21n });
+  });
+
   it("does not keep the memory of the sample that it was given", () => {
     const window = windowOf();
     const sample = rawSample({ user: [0x1234n] });

@@ -101,6 +101,19 @@ export class SampleWindow {
     return total;
   }
 
+  /**
+   * From the start to the end of the window, wide enough for the times that it keeps: a sample
+   * taken while the ring is read for the end of one window may go into this one or the next.
+   */
+  span(startNs: bigint, endNs: bigint): { readonly startNs: bigint; readonly endNs: bigint } {
+    let [first, last] = [startNs, endNs];
+    for (const time of this.times) {
+      if (time < first) first = time;
+      if (time >= last) last = time + 1n;
+    }
+    return { startNs: first, endNs: last };
+  }
+
   /** Takes what it needs of a sample, whose memory is reused after the call. */
   add(sample: RawSample): void {
     this.#pending.push({
