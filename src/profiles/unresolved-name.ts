@@ -1,5 +1,8 @@
 import type { Dictionary } from "./dictionary.ts";
 
+/** The name by which profiles know code that a runtime made, which no file holds. */
+export const ANONYMOUS_MAPPING = "[anon]";
+
 /**
  * What stands for the name of a function that has none: `libfoo.so+0x1234`, so that a person
  * can still tell where it is and a tool can still resolve it.
@@ -10,7 +13,7 @@ import type { Dictionary } from "./dictionary.ts";
 export function unresolvedName(path: string, address: bigint): string {
   if (path === "") return "[unknown]";
   // Code that a runtime made: its addresses differ in every process and say nothing.
-  if (path.startsWith("//anon") || path === "[anon]") return "[anon]";
+  if (path.startsWith("//anon") || path === ANONYMOUS_MAPPING) return ANONYMOUS_MAPPING;
   return `${path.slice(path.lastIndexOf("/") + 1)}+0x${address.toString(16)}`;
 }
 

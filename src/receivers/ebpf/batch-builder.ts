@@ -10,6 +10,7 @@ import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
 import type { ContainerIds } from "./container-ids.ts";
 import type { ProcessImage } from "./process-image.ts";
+import { sampleResult } from "./sample-record.ts";
 import type { SampleWindow, WindowRow } from "./sample-window.ts";
 import { StackLocations } from "./stack-locations.ts";
 
@@ -67,8 +68,9 @@ function internStack(
 ): number {
   const locations: number[] = [];
   stacks.addKernel(locations, window.kernelStacks, row.kernelStack);
-  stacks.addUser(locations, window.userStacks, { image: row.image, stack: row.userStack });
-  stacks.addResult(locations, row.result);
+  const { image, userStack } = row;
+  const isChain = stacks.addUser(locations, window.userStacks, { image, stack: userStack });
+  stacks.addResult(locations, isChain ? row.result : sampleResult.notAFrame);
   return batch.dictionary.stacks.intern(locations);
 }
 

@@ -49,8 +49,11 @@ async function located(given: Given): Promise<{ texts: string[]; dictionary: Dic
   const locations: number[] = [];
   stacks.addKernel(locations, raw, internRaw(raw, given.kernel ?? []));
   const stack = internRaw(raw, given.user ?? []);
-  stacks.addUser(locations, raw, { image: imageWith(mappings), stack });
-  stacks.addResult(locations, given.result ?? sampleResult.complete);
+  const isChain = stacks.addUser(locations, raw, { image: imageWith(mappings), stack });
+  stacks.addResult(
+    locations,
+    isChain ? (given.result ?? sampleResult.complete) : sampleResult.notAFrame,
+  );
   return { texts: locations.map((location) => textOf(dictionary, location)), dictionary };
 }
 
@@ -89,6 +92,18 @@ describe("StackLocations", () => {
       user: [0x401020n],
     });
     assert.deepEqual(texts, ["native /usr/bin/main+0x401020"]);
+  });
+
+  it("stops at a return address that lies in no code, and marks the stack", async () => {
+    const { texts } = await located({
+      mappings: [mappingAt(0x401000n)],
+      file: info(segment(0x401000n, 0n)),
+      user: [0x401020n, 0x7ffd00001234n, 0x401030n],
+    });
+    assert.deepEqual(texts, [
+      "native /usr/bin/main+0x401020",
+      "abort-marker [incomplete: no frame pointer]",
+    ]);
   });
 
   it("gives the leaf as it is and callers one less, inside the call", async () => {
@@ -143,8 +158,8 @@ describe("StackLocations", () => {
 
   it("leaves code without a file its place in memory", async () => {
     const mappings = [mappingAt(0x7f0000000000n, { path: "" })];
-    const { texts } = await located({ mappings, user: [0x7f0000000010n, 0x1234n] });
-    assert.deepEqual(texts, ["native +0x7f0000000010", "native +0x1233"]);
+    const { texts } = await located({ mappings, user: [0x7f0000000010n, 0x7f0000000021n] });
+    assert.deepEqual(texts, ["native [anon]+0x7f0000000010", "native [anon]+0x7f0000000020"]);
   });
 
   it("gives places in the kernel as distances, never where it lies", async () => {

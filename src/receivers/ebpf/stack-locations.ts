@@ -1,6 +1,7 @@
 import { isFileBacked } from "../../linux/process-mapping.ts";
 import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
 import type { ListTable } from "../../profiles/list-table.ts";
+import { ANONYMOUS_MAPPING } from "../../profiles/unresolved-name.ts";
 import { fileAddress } from "../../symbols/elf/file-address.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
@@ -47,23 +48,35 @@ export class StackLocations {
   /**
    * Appends the locations of a row of raw user frames, leaf first. The first is exact: it was
    * interrupted there, or entered the kernel there.
+   *
+   * Code without frame pointers keeps other things where a return address is looked for. One
+   * that lies in no code of a process whose code is known is such a thing, and what would come
+   * after it is too.
+   *
+   * @returns false when it stopped at one
    */
   addUser(
     locations: number[],
     stacks: ListTable,
     row: { image: ProcessImage; stack: number },
-  ): void {
+  ): boolean {
     const known = this.#userByImage.getOrInsertComputed(row.image, () => new Map());
     const start = stacks.start(row.stack);
     const end = stacks.end(row.stack);
+    let isCodeKnown = false;
     for (let place = start; place + 1 < end; place += 2) {
       // User addresses are below 2^53 on every supported machine, so a number holds them.
       const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
       const address = place === start || raw === 0 ? raw : raw - 1;
-      locations.push(
-        known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)),
+      const location = known.getOrInsertComputed(address, () =>
+        this.#userLocation(row.image, address),
       );
+      const isInCode = this.#dictionary.locations.mapping.at(location) !== 0;
+      if (place === start) isCodeKnown = isInCode;
+      else if (isCodeKnown && !isInCode) return false;
+      locations.push(location);
     }
+    return true;
   }
 
   /** Appends the frame that marks a stack which is not whole; nothing for a whole one. */
@@ -101,7 +114,7 @@ export class StackLocations {
     const size = mapping.end - mapping.start;
     const fileStart = start ?? unresolvedStart(mapping);
     const index = this.#internMapping({
-      path: mapping.path,
+      path: mapping.path === "" ? ANONYMOUS_MAPPING : mapping.path,
       buildId: "missing" in info ? mapping.buildId : info.buildId,
       ...(!("missing" in info) && { htlhash: info.htlhash, goBuildId: info.goBuildId }),
       start: fileStart,
