@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { packageRoot } from "../src/support/package-root.ts";
+import { requirement } from "./support/requirements.ts";
 import { type CommandOptions, runCommand } from "./support/run-command.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -15,7 +16,8 @@ async function succeed(program: string, args: string[], options: CommandOptions)
 }
 
 describe("npm package", async () => {
-  using folder = temporaryFolder();
+  const folder = temporaryFolder();
+  after(() => folder[Symbol.dispose]());
   const home = folder.file("installed");
   mkdirSync(home);
   // Without a package.json of its own, npm would look for one in the folders above.
@@ -43,11 +45,18 @@ describe("npm package", async () => {
     ]) {
       assert.ok(contents.includes(`package/${path}\n`), path);
     }
-    assert.doesNotMatch(contents, /\.ts$|\.test\.|testdata|node_modules/m);
+    assert.doesNotMatch(contents, /\.ts$|\.test\.|\/testing\/|testdata|node_modules/m);
   });
 
   it("runs in an empty folder by npx", () => {
     assert.equal(versionText, `obsforge ${version}\n`);
+  });
+
+  it("records there", { skip: requirement("root", "bpf") }, async () => {
+    using output = temporaryFolder();
+    const file = output.file("host.folded");
+    await succeed("npx", ["obsforge", "record", "-a", "-d", "1", "-o", file], { cwd: home });
+    assert.ok(existsSync(file));
   });
 
   it("finds its BPF objects there", () => {

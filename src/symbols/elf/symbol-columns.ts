@@ -24,7 +24,12 @@ import {
 } from "./elf-file.ts";
 
 /** Entries of both tables together, functions or not; a large browser has two million. */
-export const SYMBOLS_MAX = 4_000_000;
+export const SYMBOLS_MAX = 2_500_000;
+/**
+ * Bytes of both tables and their names. With the columns that are made of them (49 bytes an
+ * entry) one file takes about 256 MiB at most; a large browser has 140 MB here.
+ */
+export const SYMBOL_BYTES_MAX: number = 138 * 1024 * 1024;
 /** Bytes of names of one table; a large browser has 90 MB. */
 export const SYMBOL_NAMES_BYTES_MAX: number = 128 * 1024 * 1024;
 /** Aliases of one range whose names are compared; the rest are passed over. */
@@ -97,6 +102,7 @@ export function readSymbolColumns(elf: ElfFile): SymbolColumns {
 function readTables(elf: ElfFile): readonly Table[] {
   // Symbols of an unlinked object have no addresses yet.
   if (elf.type === ET_REL) return [];
+  requireSymbolBytes(elf);
   const tables: Table[] = [];
   let namesStart = 0;
   for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
@@ -108,6 +114,23 @@ function readTables(elf: ElfFile): readonly Table[] {
     namesStart += table.strings.length;
   }
   return tables;
+}
+
+/** Before any of it is read. */
+function requireSymbolBytes({ sections, access }: ElfFile): void {
+  let bytes = 0;
+  for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
+    const index = sections.findIndex((section) => section.type === type);
+    const table = sections[index];
+    if (table === undefined) continue;
+    const long = sections.find((one) => one.type === SHT_SYMTAB_SHNDX && one.link === index);
+    for (const section of [table, sections[table.link], long]) {
+      if (section !== undefined && section.type !== SHT_NOBITS) bytes += section.size;
+    }
+  }
+  if (bytes > SYMBOL_BYTES_MAX) {
+    throw limitExceeded(access.name, "bytes of symbols", bytes, SYMBOL_BYTES_MAX);
+  }
 }
 
 function readTable(elf: ElfFile, section: Section, index: number, namesStart: number): Table {
