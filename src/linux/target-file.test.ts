@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -18,6 +20,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { requirement } from "../../test/support/requirements.ts";
 import { readOwnVdso } from "./own-vdso.ts";
 import { readProcess } from "./proc.ts";
@@ -44,6 +47,11 @@ function outcome(lookup: TargetFileLookup): string {
   using file = lookup;
   const bytes = new Uint8Array(16);
   return Buffer.from(bytes.subarray(0, readSync(file.fd, bytes, 0, 16, 0))).toString();
+}
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 100 && !condition(); tries++) await sleep(20);
+  assert.ok(condition());
 }
 
 describe("openTargetFile", () => {
@@ -121,6 +129,17 @@ describe("openTargetFile", () => {
     const lookup = openTargetFile({ pid: 1, exitNs: 5n }, mappingOf(path("file")));
     assert.equal("via" in lookup && lookup.via, "host");
     assert.equal(outcome(lookup), "contents");
+  });
+
+  it("finds the file of a process that ended and that nobody has waited for", async () => {
+    // After the exec nobody waits for the child, which stays as a zombie without a root.
+    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 5"]);
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(line.toString());
+    await waitFor(() => readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z "));
+    const zombie = { pid, exitNs: undefined };
+    assert.equal(outcome(openTargetFile(zombie, mappingOf(path("file")))), "contents");
+    parent.kill();
   });
 
   it("never waits and never reads a FIFO while the path is swapped under it", () => {

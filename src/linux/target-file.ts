@@ -86,9 +86,10 @@ export function openTargetFile(process: TargetProcess, mapping: ProcessMapping):
     const held = adopt(openMagicLink(mapFilesPath(process.pid, mapping)), mapping, {
       via: "map-files",
     });
-    // Why the path did not do says more than that the range has changed meanwhile.
     if (!("missing" in held)) return held;
-    if (isThere(`/proc/${process.pid}`)) return inRoot;
+    // It still has a root, so what its path leads to there counts. An ended process has none,
+    // also while nobody has waited for it.
+    if (isThere(`/proc/${process.pid}/root`)) return inRoot;
   }
   return adopt(openInRoot("/", mapping.path), mapping, { via: "host" });
 }
