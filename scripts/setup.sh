@@ -22,18 +22,21 @@ needs='
 clang            clang        clang         clang          clang
 llvm-strip       llvm         llvm          llvm           llvm
 bpftool          bpftool      bpftool       bpf            bpftool
+ld.lld           lld          lld           lld            lld
+readelf          binutils     binutils      binutils       binutils
 gcc              gcc          gcc           gcc            gcc
 g++              g++          gcc-c++       gcc            gcc-c++
 bpf/bpf.h        libbpf-dev   libbpf-devel  libbpf         libbpf-devel
 linux/bpf.h      libc6-dev    kernel-headers linux-api-headers linux-glibc-devel
+libc.a           libc6-dev    glibc-static  glibc          glibc-devel-static
 libbpf.so.1      libbpf1      libbpf        libbpf         libbpf1
 '
 
-# is_there WHAT: a program on the path, a header or a shared library.
+# is_there WHAT: a program on the path, a header or a library.
 is_there() {
   case $1 in
     *.h) [ -e "/usr/include/$1" ] ;;
-    *.so.*)
+    *.so.* | *.a)
       for folder in /lib /usr/lib /lib64 /usr/lib64 /lib/*-linux-gnu /usr/lib/*-linux-gnu; do
         [ ! -e "$folder/$1" ] || return 0
       done

@@ -3,9 +3,25 @@ import { delimiter, join } from "node:path";
 import { packageRoot } from "../../src/support/package-root.ts";
 
 /** What a test may need from its machine. A name that is a program is looked for on the path. */
-export type Requirement = "root" | "bpf" | "go" | "rust" | "chromium" | "perf" | "git";
+export type Requirement =
+  | "root"
+  | "bpf"
+  | "kallsyms"
+  | "binutils"
+  | "clang"
+  | "lld"
+  | "llvm"
+  | "go"
+  | "rust"
+  | "chromium"
+  | "perf"
+  | "git";
 
 const programs: Partial<Record<Requirement, readonly string[]>> = {
+  binutils: ["nm", "readelf"],
+  clang: ["clang"],
+  lld: ["ld.lld"],
+  llvm: ["llvm-symbolizer"],
   go: ["go"],
   rust: ["rustc"],
   chromium: ["chromium"],
@@ -45,12 +61,18 @@ export function optionalRequirements(): string[] {
 function isThere(name: Requirement): boolean {
   if (name === "root") return process.getuid?.() === 0;
   if (name === "bpf") return canLoadBpf();
+  if (name === "kallsyms") return showsKernelAddresses();
   return (programs[name] ?? []).every((program) => isOnPath(program));
 }
 
 /** The objects are compiled, the kernel tells its types, and this process may load programs. */
 function canLoadBpf(): boolean {
   return hasBpfObjects() && existsSync("/sys/kernel/btf/vmlinux") && hasBpfCapabilities();
+}
+
+/** Whom the kernel hides its addresses from sees zeros only. */
+function showsKernelAddresses(): boolean {
+  return /^0*[1-9a-f]/m.test(readFileSync("/proc/kallsyms", "latin1"));
 }
 
 function hasBpfObjects(): boolean {

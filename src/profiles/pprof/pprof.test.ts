@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { requirement } from "../../../test/support/requirements.ts";
 import { FILE_LIMITS, NETWORK_LIMITS } from "../../support/limits.ts";
 import { decodeOtlp } from "../otlp/decode.ts";
 import type { ProfileBatch } from "../profile.ts";
@@ -19,7 +20,7 @@ import { encodePprof } from "./encode.ts";
 
 const testdata = (name: string): Uint8Array =>
   readFileSync(new URL(`testdata/${name}`, import.meta.url));
-const hasGo = spawnSync("go", ["version"]).status === 0;
+const needsGo = { skip: requirement("go") };
 
 describe("pprof of OpenTelemetry's profiles", () => {
   for (const { name, bytes } of genuinePayloads) {
@@ -41,7 +42,7 @@ describe("pprof of OpenTelemetry's profiles", () => {
     assert.ok(Buffer.from(bytes).includes("[kernel.kallsyms]"));
   });
 
-  it("is read by go tool pprof", { skip: hasGo ? false : "Go is absent" }, () => {
+  it("is read by go tool pprof", needsGo, () => {
     for (const { name, bytes } of genuinePayloads) {
       const raw = goPprof(encodePprof(decodeOtlp(bytes, FILE_LIMITS)), "-raw");
       assert.match(raw, /samples\/count cpu\/nanoseconds\[dflt\]/, name);
@@ -49,7 +50,7 @@ describe("pprof of OpenTelemetry's profiles", () => {
     }
   });
 
-  it("shows no notes in go tool pprof", { skip: hasGo ? false : "Go is absent" }, () => {
+  it("shows no notes in go tool pprof", needsGo, () => {
     for (const { name, bytes } of genuinePayloads) {
       const pprof = encodePprof(decodeOtlp(bytes, FILE_LIMITS));
       assert.equal(goPprof(pprof, "-comments"), "", name);
@@ -61,9 +62,7 @@ describe("pprof of OpenTelemetry's profiles", () => {
 
 describe("pprof of other programs", () => {
   for (const name of ["go-cpu.pb.gz", "go-heap.pb.gz"]) {
-    it(`${name} shows the same after a way through OTLP`, {
-      skip: hasGo ? false : "Go is absent",
-    }, () => {
+    it(`${name} shows the same after a way through OTLP`, needsGo, () => {
       const bytes = testdata(name);
       const batch = decodePprof(bytes, FILE_LIMITS);
       const again = encodePprof(batch);
