@@ -83,6 +83,13 @@ describe("Symbolizer", () => {
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });
 
+  it("names the deadline that the kernel's list overstepped", async () => {
+    const kernelDeadlineMs = 2 * DEADLINE_MS;
+    await using symbolizer = new Symbolizer({ ...oddWorker, kernelDeadlineMs });
+    const answer = await symbolizer.symbolizeKernel(BigUint64Array.of(0n));
+    assert.match(isMissing(answer) ? answer.missing : "", /^took over 200 ms$/);
+  });
+
   it("stays off until its time is over", async () => {
     await using symbolizer = new Symbolizer({ ...oddWorker, offMs: 60_000 });
     for (let n = 0; n <= RESTARTS_MAX; n++) await symbolizer.identify(nodeFile(`hang ${n}`));

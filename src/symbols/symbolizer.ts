@@ -46,6 +46,7 @@ const REFUSED_KEYS_MAX = 4096;
 export interface SymbolizerOptions {
   readonly logger: Logger;
   readonly deadlineMs?: number;
+  readonly kernelDeadlineMs?: number;
   readonly workerHeapMib?: number;
   /** How long symbolization is off after too many restarts. */
   readonly offMs?: number;
@@ -204,9 +205,11 @@ export class Symbolizer implements AsyncDisposable {
     const current = this.#current;
     if (current === undefined) return;
     this.#worker?.postMessage(current.request);
-    const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS;
-    const isFile = current.request.kind === "identify" || current.request.kind === "symbolize";
-    this.#replaceAfter(isFile ? deadlineMs : KERNEL_DEADLINE_MS, `took over ${deadlineMs} ms`);
+    const deadlineMs =
+      "file" in current.request
+        ? (this.#options.deadlineMs ?? DEADLINE_MS)
+        : (this.#options.kernelDeadlineMs ?? KERNEL_DEADLINE_MS);
+    this.#replaceAfter(deadlineMs, `took over ${deadlineMs} ms`);
   }
 
   #replaceAfter(ms: number, reason: string): void {

@@ -10,7 +10,7 @@ const START_MS = 300;
 
 parentPort?.on("message", (request: WorkerRequest) => {
   const { key = "", source } = "file" in request ? request.file : {};
-  if (key.startsWith("hang")) for (;;);
+  if (key.startsWith("hang") || request.kind === "kernel-symbolize") for (;;);
   // A read that does not return keeps the thread from being ended.
   if (key === "stuck" && source && "fd" in source) readSync(source.fd, new Uint8Array(1));
   parentPort?.postMessage({ missing: "is odd" });
