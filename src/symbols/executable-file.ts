@@ -3,7 +3,12 @@ import type { LoadSegment } from "./elf/elf-file.ts";
 /** An answer that is not there, and why, in words that can stand in a log. */
 export interface Missing {
   readonly missing: string;
+  /** What it is counted as; no_file when it is left out. */
+  readonly kind?: MissingKind;
 }
+
+/** Few classes of reasons, for counters: `symbolize`'s README says what each holds. */
+export type MissingKind = "no_file" | "other_build" | "kernel_hidden" | "given_up";
 
 /** Open for reading: a descriptor that its owner closes, or bytes in memory. */
 export type FileSource = FileDescriptor | { readonly bytes: Uint8Array };

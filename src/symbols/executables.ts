@@ -36,6 +36,8 @@ export class ExecutableRegistry {
   readonly #byMapping = new Map<string, Executable>();
   readonly #byBuildId = new Map<string, Executable>();
   readonly #byHash = new Map<string, Executable>();
+  /** Why files were not read, by path: only a reason, so another file of that path does no harm. */
+  readonly #unread = new Map<string, Missing>();
   readonly #unsettled = new Set<Promise<void>>();
   /** Set by who will want names: symbols are then read together with the identity. */
   loadSymbols = false;
@@ -52,7 +54,7 @@ export class ExecutableRegistry {
     const executable = known ?? { key, buildId: file.buildId, open, info: NOT_READ };
     this.#byMapping.set(key, executable);
     forgetOldest(this.#byMapping);
-    if (known === undefined) this.#read(executable);
+    if (known === undefined) this.#read(executable, file.path);
   }
 
   /** What is known of a mapping's file. Complete after `settled`. */
@@ -66,7 +68,7 @@ export class ExecutableRegistry {
     const found =
       (file.buildId === "" ? undefined : this.#byBuildId.get(file.buildId)) ??
       (file.htlhash === "" ? undefined : this.#byHash.get(file.htlhash));
-    return found ?? NOT_MET;
+    return found ?? this.#unread.get(file.path) ?? NOT_MET;
   }
 
   /** Resolves when every file that was met has been read. Never rejects. */
@@ -74,11 +76,15 @@ export class ExecutableRegistry {
     while (this.#unsettled.size > 0) await Promise.all(this.#unsettled);
   }
 
-  #read(executable: Executable): void {
+  #read(executable: Executable, path: string): void {
     const reading = this.#symbolizer.identify(executable, this.loadSymbols).then((info) => {
       executable.info = info;
       this.#unsettled.delete(reading);
-      if (isMissing(info)) return;
+      if (isMissing(info)) {
+        this.#unread.set(path, info);
+        forgetOldest(this.#unread);
+        return;
+      }
       if (info.buildId !== "") this.#byBuildId.set(info.buildId, executable);
       this.#byHash.set(info.htlhash, executable);
       forgetOldest(this.#byBuildId);

@@ -147,7 +147,7 @@ export class Symbolizer implements AsyncDisposable {
     type Answer = Exclude<WorkerAnswers[Kind], typeof needsSource>;
     const { key, buildId } = file;
     const refusal = this.#refused.get(key);
-    if (refusal !== undefined) return { missing: refusal } as Answer;
+    if (refusal !== undefined) return { missing: refusal, kind: "given_up" } as Answer;
     const question = requestFor({ key, buildId });
     // An identity is asked for once; tables are mostly there already.
     const first = question.kind === "identify" ? needsSource : await this.#ask<Kind>(question, key);
@@ -182,7 +182,7 @@ export class Symbolizer implements AsyncDisposable {
   #refusalOfAll(): Missing | undefined {
     if (this.#hasEnded) return ENDED;
     if (this.#isOff()) return OFF;
-    return this.#queue.length >= QUEUE_MAX ? { missing: "too many files at once" } : undefined;
+    return this.#queue.length >= QUEUE_MAX ? TOO_MANY : undefined;
   }
 
   #sendNext(): void {
@@ -280,7 +280,7 @@ export class Symbolizer implements AsyncDisposable {
     if (this.#restartsTooOften()) this.#turnOff();
     void this.#endWorker(worker, question).finally(() => {
       this.#isReplacing = false;
-      this.#settleCurrent({ missing: reason });
+      this.#settleCurrent({ missing: reason, kind: "given_up" });
       this.#sendNext();
     });
   }
@@ -338,8 +338,12 @@ export class Symbolizer implements AsyncDisposable {
   }
 }
 
-const ENDED: Missing = { missing: "symbolization has ended" };
-const OFF: Missing = { missing: "symbolization is off: too many files cost its worker" };
+const ENDED: Missing = { missing: "symbolization has ended", kind: "given_up" };
+const TOO_MANY: Missing = { missing: "too many files at once", kind: "given_up" };
+const OFF: Missing = {
+  missing: "symbolization is off: too many files cost its worker",
+  kind: "given_up",
+};
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };

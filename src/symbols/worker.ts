@@ -103,7 +103,8 @@ function isOtherBuild(file: SentFile, elf: ElfFile): boolean {
 }
 
 function otherBuild(file: SentFile, elf: ElfFile): Missing {
-  return { missing: `the file's build id is ${elf.buildId || "none"}, not ${file.buildId}` };
+  const missing = `the file's build id is ${elf.buildId || "none"}, not ${file.buildId}`;
+  return { missing, kind: "other_build" };
 }
 
 /** Makes a table the one used last, and forgets those not used longest. */

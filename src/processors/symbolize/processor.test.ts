@@ -9,7 +9,7 @@ import { silentLogger } from "../../support/logger.ts";
 import type { MappedFile } from "../../symbols/executables.ts";
 import { symbolServices } from "../../symbols/services.ts";
 import { symbolizeDefaults } from "./config.ts";
-import { SymbolizeProcessor } from "./processor.ts";
+import { type SymbolizeCounters, SymbolizeProcessor } from "./processor.ts";
 
 /** The running Node: it has a symbol table, a build id and code at fixed addresses. */
 const NODE: MappedFile = {
@@ -18,6 +18,8 @@ const NODE: MappedFile = {
   device: { major: 1, minor: 1 },
   inode: 1n,
 };
+
+const NONE_UNNAMED = { no_symbol: 0, no_file: 0, other_build: 0, kernel_hidden: 0, given_up: 0 };
 
 function openNode(): { fd: number } & Disposable {
   const fd = openSync(process.execPath, "r");
@@ -67,7 +69,7 @@ function namesIn({ dictionary }: ProfileBatch): string[] {
 async function symbolized(options: {
   config?: Partial<typeof symbolizeDefaults>;
   buildId?: string;
-}): Promise<{ batch: ProfileBatch; unnamedShare: number }> {
+}): Promise<{ batch: ProfileBatch; counters: SymbolizeCounters }> {
   await using shared = new SharedServices(silentLogger);
   const received: ProfileBatch[] = [];
   const context: SourceContext = {
@@ -90,7 +92,7 @@ async function symbolized(options: {
   await processor.stop();
   const batch = received[0];
   assert.ok(batch !== undefined && received.length === 1);
-  return { batch, unnamedShare: processor.counters.unnamedShare };
+  return { batch, counters: processor.counters };
 }
 
 /** e_entry of the running Node, where its `_start` is. */
@@ -103,11 +105,13 @@ function nodeEntry(): bigint {
 
 describe("symbolize", () => {
   it("names what a symbol covers, and gives the rest its place in the file", async () => {
-    const { batch, unnamedShare } = await symbolized({});
+    const { batch, counters } = await symbolized({});
     const [named, unnamed] = namesIn(batch);
     assert.equal(named, "_start");
     assert.match(unnamed ?? "", /^[^/]+\+0x[0-9a-f]+$/);
-    assert.equal(unnamedShare, 0.5);
+    const unnamedByReason = { ...NONE_UNNAMED, no_symbol: 9 };
+    const unnamedShare = 0.5;
+    assert.deepEqual(counters, { frames: 18, unnamedFrames: 9, unnamedByReason, unnamedShare });
   });
 
   it("keeps order and values of samples [R18]", async () => {
@@ -121,8 +125,9 @@ describe("symbolize", () => {
   });
 
   it("gives no name for a file of another build", async () => {
-    const { batch, unnamedShare } = await symbolized({ buildId: "00ff00ff" });
-    assert.equal(unnamedShare, 1);
+    const { batch, counters } = await symbolized({ buildId: "00ff00ff" });
+    assert.equal(counters.unnamedShare, 1);
+    assert.deepEqual(counters.unnamedByReason, { ...NONE_UNNAMED, no_file: 18 });
     assert.ok(!namesIn(batch).includes("_start"));
   });
 

@@ -3,15 +3,25 @@ import { valueText } from "../../profiles/attribute-value.ts";
 import type { Dictionary } from "../../profiles/dictionary.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import { isUnresolved, unresolvedNameOf } from "../../profiles/unresolved-name.ts";
-import { isMissing, type Missing, type SymbolFrame } from "../../symbols/executable-file.ts";
+import {
+  isMissing,
+  type Missing,
+  type MissingKind,
+  type SymbolFrame,
+} from "../../symbols/executable-file.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { FramesOfAddresses } from "../../symbols/worker-protocol.ts";
 import type { SymbolizeConfig } from "./config.ts";
 
+/** Why a frame has no name. */
+export type UnnamedReason = MissingKind | "no_symbol";
+
 /** What the processor has done so far, in frames of samples: a frame counts once a sample. */
 export interface SymbolizeCounters {
   readonly frames: number;
+  /** The sum of unnamedByReason. */
   readonly unnamedFrames: number;
+  readonly unnamedByReason: Readonly<Record<UnnamedReason, number>>;
   /** unnamedFrames / frames; 0 before the first. */
   readonly unnamedShare: number;
 }
@@ -27,7 +37,13 @@ export class SymbolizeProcessor implements Processor {
   /** Batches that are not passed on yet; who sends them waits, which bounds their number. */
   readonly #open = new Set<Promise<void>>();
   #frames = 0;
-  #unnamedFrames = 0;
+  readonly #unnamedByReason: Record<UnnamedReason, number> = {
+    no_symbol: 0,
+    no_file: 0,
+    other_build: 0,
+    kernel_hidden: 0,
+    given_up: 0,
+  };
 
   constructor(config: SymbolizeConfig, context: SourceContext) {
     this.#config = config;
@@ -54,25 +70,31 @@ export class SymbolizeProcessor implements Processor {
   async #pass(batch: ProfileBatch): Promise<void> {
     const { dictionary } = batch;
     const frames = new Map<number, readonly SymbolFrame[]>();
+    const reasons = new Map<number, UnnamedReason>();
     const byMapping = unnamedByMapping(dictionary);
     await Promise.all(
       Array.from(byMapping, async ([mapping, locations]) => {
         const answer = await this.#symbolize(dictionary, mapping, locations);
-        if (isMissing(answer)) return;
+        if (isMissing(answer)) {
+          for (const location of locations) reasons.set(location, answer.kind ?? "no_file");
+          return;
+        }
         for (const [index, location] of locations.entries()) {
           frames.set(location, answer[index] ?? []);
         }
       }),
     );
     this.#setLines(dictionary, new Set([...byMapping.values()].flat()), frames);
-    this.#count(batch);
+    this.#count(batch, reasons);
     await this.#next.consume(batch);
   }
 
   get counters(): SymbolizeCounters {
     const frames = this.#frames;
-    const unnamedFrames = this.#unnamedFrames;
-    return { frames, unnamedFrames, unnamedShare: frames === 0 ? 0 : unnamedFrames / frames };
+    const unnamedByReason = { ...this.#unnamedByReason };
+    const unnamedFrames = Object.values(unnamedByReason).reduce((sum, count) => sum + count, 0);
+    const unnamedShare = frames === 0 ? 0 : unnamedFrames / frames;
+    return { frames, unnamedFrames, unnamedByReason, unnamedShare };
   }
 
   async #symbolize(
@@ -102,8 +124,8 @@ export class SymbolizeProcessor implements Processor {
     offsets: BigUint64Array,
   ): Promise<FramesOfAddresses | Missing> {
     const layout = await this.#services.kernelLayout();
-    if (layout.missing !== undefined) return { missing: layout.missing };
-    if (buildId !== layout.buildId) return { missing: "another kernel" };
+    if (layout.missing !== undefined) return { missing: layout.missing, kind: "kernel_hidden" };
+    if (buildId !== layout.buildId) return { missing: "another kernel", kind: "other_build" };
     const addresses = Array.from(offsets, (offset) => layout.addressOf({ mappingName, offset }));
     if (addresses.includes(undefined)) return { missing: `no module ${mappingName} is loaded` };
     return this.#services.symbolizer.symbolizeKernel(BigUint64Array.from(addresses as bigint[]));
@@ -139,11 +161,12 @@ export class SymbolizeProcessor implements Processor {
     return [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];
   }
 
-  #count(batch: ProfileBatch): void {
+  #count(batch: ProfileBatch, reasons: ReadonlyMap<number, UnnamedReason>): void {
     const { locations, stacks } = batch.dictionary;
-    const unnamed = new Uint8Array(locations.length);
+    const unnamed: (UnnamedReason | undefined)[] = [];
     for (let row = 0; row < locations.length; row++) {
-      unnamed[row] = isUnresolved(batch.dictionary, row) ? 1 : 0;
+      const isUnnamed = isUnresolved(batch.dictionary, row);
+      unnamed.push(isUnnamed ? (reasons.get(row) ?? "no_symbol") : undefined);
     }
     for (const { profile } of batch.profiles()) {
       const { samples } = profile;
@@ -152,7 +175,8 @@ export class SymbolizeProcessor implements Processor {
         const end = stacks.end(samples.stack.at(sample));
         for (let place = stacks.start(samples.stack.at(sample)); place < end; place++) {
           this.#frames += value;
-          if (unnamed[stacks.item(place)] === 1) this.#unnamedFrames += value;
+          const reason = unnamed[stacks.item(place)];
+          if (reason !== undefined) this.#unnamedByReason[reason] += value;
         }
       }
     }
