@@ -121,7 +121,7 @@ async function ended(children: readonly ChildProcess[]): Promise<void> {
   }
 }
 
-describe("the on-CPU sampler", { skip: requirement("root", "bpf") }, () => {
+describe("the on-CPU sampler", { skip: requirement("root", "bpf", "binutils") }, () => {
   it("costs the verifier few instructions", () => {
     for (const wholeHost of [0, 1]) {
       const rodata = new Uint8Array(16);
