@@ -145,10 +145,12 @@ const PIDS_MAX = 1024;
 const PID_MAX = 2 ** 22;
 /** Above this a kernel spends more on the timer than on the profile. */
 const FREQUENCY_HZ_MAX = 10_000;
+/** 24 days: what a timer of the runtime can wait, which counts milliseconds in 31 bits. */
+const DURATION_SECONDS_MAX = 2_000_000;
 
 function addPid(text: string, before: readonly number[] | undefined): number[] {
-  const pid = Number(text);
-  if (!Number.isInteger(pid) || pid < 1 || pid > PID_MAX) {
+  const pid = wholeNumber(text);
+  if (!(pid >= 1 && pid <= PID_MAX)) {
     throw new InvalidArgumentError("A process id is a whole number, as `pidof NAME` prints it.");
   }
   const pids = [...(before ?? []), pid];
@@ -157,16 +159,23 @@ function addPid(text: string, before: readonly number[] | undefined): number[] {
 }
 
 function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value) || text.trim() === "") {
-    throw new InvalidArgumentError("It is a number of seconds above 0, as 10 or 0.5.");
+  const value = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value > 0 && value <= DURATION_SECONDS_MAX)) {
+    throw new InvalidArgumentError(
+      `It is a number of seconds above 0, as 10 or 0.5, up to ${DURATION_SECONDS_MAX}.`,
+    );
   }
   return value;
 }
 
+/** NaN for anything but decimal digits: 1e3 or 0x10 is a typing error, not a number. */
+function wholeNumber(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN;
+}
+
 function frequency(text: string): number {
-  const hz = Number(text);
-  if (!Number.isInteger(hz) || hz < 1 || hz > FREQUENCY_HZ_MAX) {
+  const hz = wholeNumber(text);
+  if (!(hz >= 1 && hz <= FREQUENCY_HZ_MAX)) {
     throw new InvalidArgumentError(`It is a whole number from 1 to ${FREQUENCY_HZ_MAX}.`);
   }
   return hz;

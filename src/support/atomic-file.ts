@@ -1,30 +1,84 @@
-import { open, rename, rm } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CollectorError } from "./errors.ts";
+
+/** Who owns a new file, by user and group id. */
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /**
  * Writes a whole file so that its final name never shows a part of it: the bytes go to a
  * neighbour, reach the disk, and the neighbour is renamed. On failure nothing is left.
  *
+ * A file that was there keeps its mode and its owner; a link keeps leading to the file, which
+ * is replaced. A device or a FIFO stays what it is and is written to.
+ *
+ * @param owner  of a file that was not there; the writer when not given
  * @throws CollectorError  PERMISSION, NOT_FOUND or UNAVAILABLE_RETRYABLE (disk full), with the mend
  */
-export async function writeFileAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+export async function writeFileAtomically(
+  path: string,
+  bytes: Uint8Array,
+  owner?: FileOwner,
+): Promise<void> {
   try {
-    await writeAndSync(partial, bytes);
-    await rename(partial, path);
+    const before = await statIfThere(path);
+    if (before === undefined) return await replace(path, bytes, owner ?? {});
+    if (before.isFile()) return await replace(await realpath(path), bytes, before);
+    await writeInPlace(path, bytes);
   } catch (error) {
-    await rm(partial, { force: true });
     throw fileError(path, error);
   }
 }
 
-async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
+/** What a file that is replaced hands on. */
+interface FileTraits extends Partial<FileOwner> {
+  readonly mode?: number;
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function replace(path: string, bytes: Uint8Array, like: FileTraits): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
   // "wx": a file that somebody put there before is never followed nor overwritten.
-  const file = await open(path, "wx", 0o644);
+  const file = await open(partial, "wx", like.mode === undefined ? 0o644 : 0o600);
+  try {
+    await fill(file, bytes, like);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+async function fill(file: FileHandle, bytes: Uint8Array, like: FileTraits): Promise<void> {
   try {
     await file.writeFile(bytes);
+    // Only root may give a file away; the mode after it, since a new owner clears bits of it.
+    if (process.getuid?.() === 0 && like.uid !== undefined && like.gid !== undefined) {
+      await file.chown(like.uid, like.gid);
+    }
+    if (like.mode !== undefined) await file.chmod(like.mode & 0o777);
     await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeInPlace(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(bytes);
   } finally {
     await file.close();
   }
@@ -50,7 +104,7 @@ export function fileError(
         "NOT_FOUND",
         purpose === "read"
           ? `${path}: there is no such file`
-          : `${path}: its folder ${dirname(path)} does not exist`,
+          : `${path}: its folder ${dirname(path)} does not exist, or takes no files`,
         { cause },
       );
     case "ENOTDIR":

@@ -15,8 +15,6 @@ export interface MappedFile {
   readonly path: string;
   /** Lower-case hex; "" when it is not known. */
   readonly buildId: string;
-  readonly device: { readonly major: number; readonly minor: number };
-  readonly inode: bigint;
 }
 
 /** A file as a profile names it. */
@@ -26,18 +24,23 @@ export interface ProfiledFile {
   readonly htlhash: string;
 }
 
+/** An open file with what tells it from every other: device, inode, size, time of change. */
+export type IdentifiedSource = FileSource & { readonly identity: string };
+
 /**
- * The files with code that receivers have met, by what identifies them: the receiver knows the
- * process through which a file can be opened, the symbolizer knows only what a profile says of
- * it. Each file is read once, when it is met first, because its process may be short-lived.
+ * The files with code that receivers have met: the receiver knows the process through which a
+ * file can be opened, the symbolizer knows only what a profile says of it. Each file is read
+ * once, when it is met first, because its process may be short-lived.
+ *
+ * Files are told apart by their inode, not by the build id that they claim: any program can
+ * claim that of the C library, and would else give its names to everybody.
  */
 export class ExecutableRegistry {
   readonly #symbolizer: Symbolizer;
-  readonly #byMapping = new Map<string, Executable>();
-  readonly #byBuildId = new Map<string, Executable>();
-  readonly #byHash = new Map<string, Executable>();
-  /** Why files were not read, by path: only a reason, so another file of that path does no harm. */
-  readonly #unread = new Map<string, Missing>();
+  /** A mapping is one object for as long as its process has it. */
+  readonly #byMapping = new WeakMap<MappedFile, Executable | Missing>();
+  readonly #byIdentity = new Map<string, Executable>();
+  readonly #byProfile = new Map<string, Executable>();
   readonly #unsettled = new Set<Promise<void>>();
   /** Set by who will want names: symbols are then read together with the identity. */
   loadSymbols = false;
@@ -47,28 +50,45 @@ export class ExecutableRegistry {
   }
 
   /** Notes a file of a running process, and has it read when it is new. */
-  meet(file: MappedFile, open: () => FileSource | Missing): void {
-    const key = mappingKey(file);
-    if (key === undefined || this.#byMapping.has(key)) return;
-    const known = file.buildId === "" ? undefined : this.#byBuildId.get(file.buildId);
-    const executable = known ?? { key, buildId: file.buildId, open, info: NOT_READ };
-    this.#byMapping.set(key, executable);
-    forgetOldest(this.#byMapping);
-    if (known === undefined) this.#read(executable, file.path);
+  meet(file: MappedFile, open: () => IdentifiedSource | Missing): void {
+    if (this.#byMapping.has(file)) return;
+    const source = open();
+    if (isMissing(source)) {
+      this.#byMapping.set(file, source);
+      return;
+    }
+    const known = this.#byIdentity.get(source.identity);
+    if (known === undefined) {
+      const executable = new Executable(file.buildId, source, open);
+      this.#byMapping.set(file, executable);
+      this.#byIdentity.set(source.identity, executable);
+      forgetOldest(this.#byIdentity);
+      this.#read(executable);
+      return;
+    }
+    closeSource(source);
+    this.#byMapping.set(file, known);
   }
 
   /** What is known of a mapping's file. Complete after `settled`. */
   infoOf(file: MappedFile): ExecutableInfo | Missing {
-    const key = mappingKey(file);
-    return (key === undefined ? undefined : this.#byMapping.get(key)?.info) ?? NOT_MET;
+    const executable = this.#byMapping.get(file) ?? NOT_MET;
+    if (isMissing(executable)) return executable;
+    const { info } = executable;
+    if (isMissing(info)) return info;
+    if (file.buildId !== "" && file.buildId !== info.buildId) return OTHER_BUILD;
+    this.#byProfile.set(profileKey({ ...info, path: file.path }), executable);
+    // A profile that went through pprof has the build id alone.
+    const { path } = file;
+    const { buildId } = info;
+    if (buildId !== "") this.#byProfile.set(profileKey({ path, buildId, htlhash: "" }), executable);
+    forgetOldest(this.#byProfile);
+    return info;
   }
 
   /** The file that a profile speaks of, if it was met here. Never one of another build. */
   find(file: ProfiledFile): ExecutableFile | Missing {
-    const found =
-      (file.buildId === "" ? undefined : this.#byBuildId.get(file.buildId)) ??
-      (file.htlhash === "" ? undefined : this.#byHash.get(file.htlhash));
-    return found ?? this.#unread.get(file.path) ?? NOT_MET;
+    return this.#byProfile.get(profileKey(file)) ?? NOT_MET;
   }
 
   /** Resolves when every file that was met has been read. Never rejects. */
@@ -76,37 +96,59 @@ export class ExecutableRegistry {
     while (this.#unsettled.size > 0) await Promise.all(this.#unsettled);
   }
 
-  #read(executable: Executable, path: string): void {
+  #read(executable: Executable): void {
     const reading = this.#symbolizer.identify(executable, this.loadSymbols).then((info) => {
       executable.info = info;
+      executable.closeFirst();
       this.#unsettled.delete(reading);
-      if (isMissing(info)) {
-        this.#unread.set(path, info);
-        forgetOldest(this.#unread);
-        return;
-      }
-      if (info.buildId !== "") this.#byBuildId.set(info.buildId, executable);
-      this.#byHash.set(info.htlhash, executable);
-      forgetOldest(this.#byBuildId);
-      forgetOldest(this.#byHash);
     });
     this.#unsettled.add(reading);
   }
 }
 
-interface Executable extends ExecutableFile {
-  info: ExecutableInfo | Missing;
+/** One file. It is open from the moment it was met until it has been read. */
+class Executable implements ExecutableFile {
+  readonly key: string;
+  readonly buildId: string;
+  info: ExecutableInfo | Missing = NOT_READ;
+  readonly #reopen: () => IdentifiedSource | Missing;
+  #first: IdentifiedSource | undefined;
+
+  constructor(buildId: string, first: IdentifiedSource, reopen: () => IdentifiedSource | Missing) {
+    this.key = first.identity;
+    this.buildId = buildId;
+    this.#first = first;
+    this.#reopen = reopen;
+  }
+
+  /** The file that was met, or again the same one. */
+  open(): FileSource | Missing {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) return first;
+    const again = this.#reopen();
+    if (isMissing(again) || again.identity === this.key) return again;
+    closeSource(again);
+    return { missing: "another file has its place now" };
+  }
+
+  /** Closes the file if nobody asked for it. */
+  closeFirst(): void {
+    if (this.#first !== undefined) closeSource(this.#first);
+    this.#first = undefined;
+  }
 }
 
 const NOT_READ: Missing = { missing: "not read yet" };
 const NOT_MET: Missing = { missing: "no process that has it mapped was seen" };
+const OTHER_BUILD: Missing = { missing: "the file has another build id than what is mapped" };
 
-/** What identifies a mapping's file; undefined for memory without a file. */
-function mappingKey({ path, buildId, device, inode }: MappedFile): string | undefined {
-  if (path === VDSO_PATH) return path;
-  if (buildId !== "") return `build id ${buildId}`;
-  if (inode === 0n) return undefined;
-  return `${path} (inode ${device.major}:${device.minor}:${inode})`;
+function profileKey({ path, buildId, htlhash }: ProfiledFile): string {
+  return `${path}\0${buildId}\0${htlhash}`;
+}
+
+function closeSource(source: FileSource): void {
+  if ("fd" in source) source[Symbol.dispose]();
 }
 
 /** The name of the code that the kernel maps into every process. */

@@ -120,7 +120,10 @@ function keepTable(key: string, table: SymbolTable): void {
 }
 
 function readKernelFacts(): KernelFacts {
-  const modules = parseModules(readIfThere("/proc/modules").toString("latin1"));
+  const modules = parseModules(readIfThere("/proc/modules").toString("latin1")).map((module) => ({
+    ...module,
+    buildId: kernelBuildId(readIfThere(`/sys/module/${module.name}/notes/.note.gnu.build-id`)),
+  }));
   kernel = parseKallsyms(readFileSync(KALLSYMS_PATH), modules);
   return {
     textStart: kernel instanceof KernelSymbols ? kernel.textStart : 0n,

@@ -15,8 +15,6 @@ import { type SymbolizeCounters, SymbolizeProcessor } from "./processor.ts";
 const NODE: MappedFile = {
   path: process.execPath,
   buildId: "",
-  device: { major: 1, minor: 1 },
-  inode: 1n,
 };
 
 const NONE_UNNAMED = { no_symbol: 0, no_file: 0, other_build: 0, kernel_hidden: 0, given_up: 0 };
@@ -81,7 +79,7 @@ async function symbolized(options: {
   const { executables } = shared.get(symbolServices);
   const processor = new SymbolizeProcessor({ ...symbolizeDefaults, ...options.config }, context);
   await processor.start();
-  executables.meet(NODE, openNode);
+  executables.meet(NODE, () => Object.assign(openNode(), { identity: NODE.path }));
   await executables.settled();
   const info = executables.infoOf(NODE);
   assert.ok(!("missing" in info), "the running Node can be read");

@@ -125,7 +125,8 @@ export class SymbolizeProcessor implements Processor {
   ): Promise<FramesOfAddresses | Missing> {
     const layout = await this.#services.kernelLayout();
     if (layout.missing !== undefined) return { missing: layout.missing, kind: "kernel_hidden" };
-    if (buildId !== layout.buildId) return { missing: "another kernel", kind: "other_build" };
+    if (buildId !== layout.buildIdOf(mappingName))
+      return { missing: "another kernel", kind: "other_build" };
     const addresses = Array.from(offsets, (offset) => layout.addressOf({ mappingName, offset }));
     if (addresses.includes(undefined)) return { missing: `no module ${mappingName} is loaded` };
     return this.#services.symbolizer.symbolizeKernel(BigUint64Array.from(addresses as bigint[]));

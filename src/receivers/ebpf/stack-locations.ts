@@ -91,7 +91,7 @@ export class StackLocations {
   #kernelLocation(address: bigint): number {
     return this.#kernelByAddress.getOrInsertComputed(address, () => {
       const { mappingName, offset } = this.#kernel.locate(address);
-      const { buildId } = this.#kernel;
+      const buildId = this.#kernel.buildIdOf(mappingName);
       const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
       return this.#intern(mapping, offset, this.#frameType("kernel"));
     });

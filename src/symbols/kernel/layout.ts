@@ -13,6 +13,8 @@ export interface KernelModule {
   readonly name: string;
   readonly start: bigint;
   readonly size: number;
+  /** GNU build id, lower-case hex; left out when it is not known. */
+  readonly buildId?: string;
 }
 
 /** The name by which profiles know the kernel itself; pprof tells the kernel by its start. */
@@ -31,22 +33,25 @@ export interface KernelPlace {
  * Only the distances leave the program: an address would give away where the kernel is loaded.
  */
 export class KernelLayout {
-  readonly buildId: string;
   /** Why there are no names, when there are none. */
   readonly missing: string | undefined;
+  readonly #buildIds = new Map<string, string>();
   readonly #textStart: bigint;
   /** Sorted by start. */
   readonly #modules: readonly KernelModule[];
   readonly #starts = new Map<string, bigint>();
 
   constructor(facts: KernelFacts) {
-    this.buildId = facts.buildId;
+    this.#buildIds.set(KERNEL_MAPPING, facts.buildId);
     this.missing = facts.missing;
     this.#textStart = facts.textStart;
     this.#modules = facts.modules
       .filter((module) => module.start !== 0n)
       .toSorted((a, b) => (a.start < b.start ? -1 : 1));
-    for (const module of this.#modules) this.#starts.set(moduleMapping(module.name), module.start);
+    for (const { name, start, buildId } of this.#modules) {
+      this.#starts.set(moduleMapping(name), start);
+      this.#buildIds.set(moduleMapping(name), buildId ?? "");
+    }
     if (facts.textStart !== 0n) this.#starts.set(KERNEL_MAPPING, facts.textStart);
   }
 
@@ -58,6 +63,11 @@ export class KernelLayout {
     }
     const offset = this.#textStart === 0n ? 0n : BigInt.asUintN(64, address - this.#textStart);
     return { mappingName: KERNEL_MAPPING, offset };
+  }
+
+  /** The build id of the kernel, or of a module, by its mapping's name; "" when not known. */
+  buildIdOf(mappingName: string): string {
+    return this.#buildIds.get(mappingName) ?? "";
   }
 
   /** The address of a place of this kernel; undefined when it does not have it. */

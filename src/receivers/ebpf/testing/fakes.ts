@@ -81,7 +81,9 @@ export async function registryOf(
   const identify = async (): Promise<ExecutableInfo | Missing> =>
     answers.shift() ?? { missing: "asked twice" };
   const registry = new ExecutableRegistry({ identify } as unknown as Symbolizer);
-  for (const [mapping] of files) registry.meet(mapping, () => ({ missing: "not opened here" }));
+  for (const [mapping] of files) {
+    registry.meet(mapping, () => ({ bytes: new Uint8Array(0), identity: mapping.path }));
+  }
   await registry.settled();
   return registry;
 }
