@@ -56,6 +56,7 @@ static __always_inline u64 code_address(u64 address)
 
 /*
  * Where the return address of the innermost function stands while it has no frame, or 0:
+ *   endbr64                     at its first instruction: on top of the stack
  *   push %rbp; mov %rsp,%rbp    nothing done yet: on top of the stack
  *              mov %rsp,%rbp    after the push: one above
  *   ret                         the frame is gone: on top of the stack
@@ -67,6 +68,8 @@ static __always_inline u64 frameless_return_slot(const struct walk *walk)
 	if (bpf_probe_read_user(code, sizeof(code), (void *)(walk->ip - 1)))
 		return 0;
 	if (code[1] == 0xc3)
+		return walk->sp;
+	if (code[1] == 0xf3 && code[2] == 0x0f && code[3] == 0x1e && code[4] == 0xfa)
 		return walk->sp;
 	if (code[1] == 0x55 && code[2] == 0x48 && code[3] == 0x89 && code[4] == 0xe5)
 		return walk->sp;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
+import { callingUser } from "../support/calling-user.ts";
 import { CollectorError } from "../support/errors.ts";
 import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
 
@@ -75,17 +76,6 @@ function asCallingUser(): string[] {
   const user = callingUser();
   if (user === undefined) return [];
   return ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, "--init-groups", "--"];
-}
-
-function callingUser(): { uid: number; gid: number; name: string } | undefined {
-  const { SUDO_UID, SUDO_GID, SUDO_USER } = process.env;
-  if (process.getuid?.() !== 0 || !isId(SUDO_UID) || !isId(SUDO_GID)) return undefined;
-  if (Number(SUDO_UID) === 0) return undefined;
-  return { uid: Number(SUDO_UID), gid: Number(SUDO_GID), name: SUDO_USER ?? "" };
-}
-
-function isId(text: string | undefined): text is string {
-  return text !== undefined && /^\d{1,10}$/.test(text);
 }
 
 /**

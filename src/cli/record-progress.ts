@@ -7,6 +7,8 @@ const REFRESH_INTERVAL_MS = 250;
 interface Counters {
   readonly delivered: number;
   readonly lost: number;
+  readonly taken: number;
+  readonly incomplete: number;
   readonly processes: number;
 }
 
@@ -34,13 +36,15 @@ export class RecordProgress implements Disposable {
   finish(unnamedShare: number): void {
     this[Symbol.dispose]();
     if (this.#options.quiet) return;
-    const { delivered, lost, processes } = this.#counters();
+    const { delivered, lost, processes, taken, incomplete } = this.#counters();
+    const incompleteShare = taken === 0 ? 0 : incomplete / taken;
     const file =
       this.#options.output === STANDARD_STREAM ? "standard output" : this.#options.output;
     process.stderr.write(
       `${count(delivered, "sample")} of ${count(processes, "process", "processes")}, ` +
         `${lost.toLocaleString("en")} lost, ` +
-        `${(100 * unnamedShare).toFixed(1)} % of frames without a name → ${file}\n`,
+        `${percent(unnamedShare)} of frames without a name, ` +
+        `${percent(incompleteShare)} of stacks incomplete → ${file}\n`,
     );
     if (delivered === 0) process.stderr.write(NOTHING_RAN);
   }
@@ -63,6 +67,10 @@ export class RecordProgress implements Disposable {
 }
 
 const NOTHING_RAN = "Nothing was on a CPU: the processes waited the whole time.\n";
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
 
 function count(value: number, one: string, many: string = `${one}s`): string {
   return `${value.toLocaleString("en")} ${value === 1 ? one : many}`;

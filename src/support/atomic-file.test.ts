@@ -37,12 +37,15 @@ describe("writeFileAtomically", () => {
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
-  it("leaves a link a link, and replaces what it leads to", async () => {
+  it("refuses a link, so that root replaces no file that it did not name", async () => {
     writeFileSync(folder.file("target"), "old");
     symlinkSync("target", folder.file("link"));
-    await writeFileAtomically(folder.file("link"), bytes);
+    symlinkSync("nowhere", folder.file("dangling"));
+    for (const link of ["link", "dangling"]) {
+      await assert.rejects(writeFileAtomically(folder.file(link), bytes), /is a link: name the/);
+    }
     assert.equal(readlinkSync(folder.file("link")), "target");
-    assert.equal(readFileSync(folder.file("target"), "utf8"), "new");
+    assert.equal(readFileSync(folder.file("target"), "utf8"), "old");
   });
 
   it("writes to a FIFO, which stays one", async () => {

@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CollectorError } from "./errors.ts";
 
@@ -13,8 +13,9 @@ export interface FileOwner {
  * Writes a whole file so that its final name never shows a part of it: the bytes go to a
  * neighbour, reach the disk, and the neighbour is renamed. On failure nothing is left.
  *
- * A file that was there keeps its mode and its owner; a link keeps leading to the file, which
- * is replaced. A device or a FIFO stays what it is and is written to.
+ * A file that was there keeps its mode and its owner. A device or a FIFO stays what it is and is
+ * written to. A link to a file is refused: who can put one where root writes could have any
+ * file replaced.
  *
  * @param owner  of a file that was not there; the writer when not given
  * @throws CollectorError  PERMISSION, NOT_FOUND or UNAVAILABLE_RETRYABLE (disk full), with the mend
@@ -25,12 +26,14 @@ export async function writeFileAtomically(
   owner?: FileOwner,
 ): Promise<void> {
   try {
-    const before = await statIfThere(path);
+    const isLink = (await statIfThere(path, lstat))?.isSymbolicLink() ?? false;
+    const before = await statIfThere(path, stat);
+    if (isLink && (before === undefined || before.isFile())) throw linkError(path);
     if (before === undefined) return await replace(path, bytes, owner ?? {});
-    if (before.isFile()) return await replace(await realpath(path), bytes, before);
-    await writeInPlace(path, bytes);
+    if (!before.isFile()) return await writeInPlace(path, bytes);
+    await replace(path, bytes, before);
   } catch (error) {
-    throw fileError(path, error);
+    throw error instanceof CollectorError ? error : fileError(path, error);
   }
 }
 
@@ -39,9 +42,16 @@ interface FileTraits extends Partial<FileOwner> {
   readonly mode?: number;
 }
 
-async function statIfThere(path: string): Promise<Stats | undefined> {
+function linkError(path: string): CollectorError {
+  return new CollectorError("CONFIG_INVALID", `${path} is a link: name the file that it leads to`);
+}
+
+async function statIfThere(
+  path: string,
+  look: typeof stat | typeof lstat,
+): Promise<Stats | undefined> {
   try {
-    return await stat(path);
+    return await look(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

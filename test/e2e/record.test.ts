@@ -84,7 +84,7 @@ for (const [source, names] of Object.entries(leaves)) {
     it("says in one line what it did", () => {
       assert.match(
         recording.summary,
-        /^[\d,]+ samples of 1 process, 0 lost, [\d.]+ % of frames without a name → .*\.pb\.gz\n$/,
+        /^[\d,]+ samples of 1 process, 0 lost, [\d.]+ % of frames without a name, [\d.]+ % of stacks incomplete → .*\.pb\.gz\n$/,
       );
     });
 
