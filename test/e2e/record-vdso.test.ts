@@ -16,7 +16,7 @@ const CPU_SECONDS = "2";
 const NAMED_SHARE_MIN = 0.9;
 const CLOCK_NAME = /^(__vdso_|__kernel_)?clock_gettime$/;
 
-/** Samples whose leaf is in [vdso], by the leaf's name; the file has no other code of this name. */
+/** Samples whose leaf is in [vdso], by the leaf's name. */
 function vdsoLeaves(batch: ProfileBatch): ReadonlyMap<string, number> {
   const { stacks, mappings, locations, strings } = batch.dictionary;
   const leaves = new Map<string, number>();
