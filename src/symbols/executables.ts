@@ -41,6 +41,8 @@ export class ExecutableRegistry {
   readonly #byMapping = new WeakMap<MappedFile, Executable | Missing>();
   readonly #byIdentity = new Map<string, Executable>();
   readonly #byProfile = new Map<string, Executable>();
+  /** Why files were not read, by path: only a reason, so another file of that path does no harm. */
+  readonly #unread = new Map<string, Missing>();
   readonly #unsettled = new Set<Promise<void>>();
   /** Set by who will want names: symbols are then read together with the identity. */
   loadSymbols = false;
@@ -75,7 +77,11 @@ export class ExecutableRegistry {
     const executable = this.#byMapping.get(file) ?? NOT_MET;
     if (isMissing(executable)) return executable;
     const { info } = executable;
-    if (isMissing(info)) return info;
+    if (isMissing(info)) {
+      this.#unread.set(file.path, info);
+      forgetOldest(this.#unread);
+      return info;
+    }
     if (file.buildId !== "" && file.buildId !== info.buildId) return OTHER_BUILD;
     this.#byProfile.set(profileKey({ ...info, path: file.path }), executable);
     // A profile that went through pprof has the build id alone.
@@ -88,7 +94,7 @@ export class ExecutableRegistry {
 
   /** The file that a profile speaks of, if it was met here. Never one of another build. */
   find(file: ProfiledFile): ExecutableFile | Missing {
-    return this.#byProfile.get(profileKey(file)) ?? NOT_MET;
+    return this.#byProfile.get(profileKey(file)) ?? this.#unread.get(file.path) ?? NOT_MET;
   }
 
   /** Resolves when every file that was met has been read. Never rejects. */
@@ -141,7 +147,10 @@ class Executable implements ExecutableFile {
 
 const NOT_READ: Missing = { missing: "not read yet" };
 const NOT_MET: Missing = { missing: "no process that has it mapped was seen" };
-const OTHER_BUILD: Missing = { missing: "the file has another build id than what is mapped" };
+const OTHER_BUILD: Missing = {
+  missing: "the file has another build id than what is mapped",
+  kind: "other_build",
+};
 
 function profileKey({ path, buildId, htlhash }: ProfiledFile): string {
   return `${path}\0${buildId}\0${htlhash}`;

@@ -24,6 +24,13 @@ const mistakes = [
   { name: "a pid that is no number", args: ["record", "-p", "x"], code: 2, says: /pidof NAME/ },
   { name: "a frequency of 0", args: ["record", "-F", "0"], code: 2, says: /from 1 to 10000/ },
   { name: "a negative duration", args: ["record", "-d", "-1"], code: 2, says: /above 0/ },
+  {
+    name: "a duration of years",
+    args: ["record", "-d", "3000000"],
+    code: 2,
+    says: /up to 2000000/,
+  },
+  { name: "a pid in another notation", args: ["record", "-p", "1e3"], code: 2, says: /pidof NAME/ },
   { name: "no such process", args: ["record", "-p", "4194303"], code: 1, says: /ps ax/ },
   { name: "-a with -p", args: ["record", "-a", "-p", "1"], code: 2, says: /only one/ },
   { name: "no such command", args: ["record", "--", "nosuch"], code: 1, says: /no such command/ },

@@ -53,6 +53,23 @@ describe("a process keeps its names", { skip: requirement("root", "bpf") }, () =
     assert.ok(shareWith(samples, "spin") > 0.95, `${shareWith(samples, "spin")}`);
   });
 
+  it("when another program claims the build id of its file", async () => {
+    using folder = temporaryFolder();
+    const claimed = "-Wl,--build-id=0x00112233445566778899aabbccddeeff00112233";
+    const honest = copied(folder, "honest", buildProgram("threads.c", [claimed]));
+    const liar = copied(folder, "liar", buildProgram("threads.c", [claimed, ...WRONG]));
+    await using _liar = await startCommand(liar, ["1", "30"]);
+    await using _honest = await startCommand(honest, ["1", "30"]);
+    const sink = new CollectingSink();
+    await runReceiver({ sink, symbolize: true, work: () => sleep(1000) });
+    const of = (path: string): ResolvedSample[] =>
+      sink.samples.filter(
+        ({ resource }) => attributeOf(resource, "process.executable.path") === path,
+      );
+    assert.ok(shareWith(of(honest), "spin") > 0.95, `${shareWith(of(honest), "spin")}`);
+    assert.ok(shareWith(of(liar), "wrong_spin") > 0.95, `${shareWith(of(liar), "wrong_spin")}`);
+  });
+
   it("when its file is replaced by another before it is first seen", async () => {
     using folder = temporaryFolder();
     const path = copied(folder, "replaced", threads());
