@@ -4,6 +4,7 @@ import {
   type Profile,
   ProfileBatch,
   type ResourceProfiles,
+  type Samples,
   type Scope,
 } from "../../profiles/profile.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
@@ -41,23 +42,53 @@ export interface BatchOptions {
 export function buildBatch(window: SampleWindow, options: BatchOptions): ProfileBatch {
   const batch = new ProfileBatch();
   const stacks = new StackLocations(batch.dictionary, options);
-  const profiles = new Map<ProcessImage, Profile>();
-  const timesByRow = options.timestamps ? groupTimes(window) : undefined;
-
+  const groups = new Map<ProcessImage, Map<string, SampleGroup>>();
   for (const [index, row] of window.rows.entries()) {
-    const profile = profiles.getOrInsertComputed(row.image, () => addResource(batch, row, options));
     const stack = internStack(batch, stacks, window, row);
     const attributeSet = internThread(batch, row);
-    if (timesByRow === undefined) {
-      profile.samples.push(stack, attributeSet, 0, window.values.at(index));
-      continue;
+    const ofImage = groups.getOrInsertComputed(row.image, () => new Map());
+    const group = ofImage.getOrInsertComputed(`${stack}/${attributeSet}`, () => ({
+      stack,
+      attributeSet,
+      rows: [],
+    }));
+    group.rows.push(index);
+  }
+  const timesByRow = options.timestamps ? groupTimes(window) : undefined;
+  for (const ofImage of groups.values()) {
+    const [first] = ofImage.values();
+    const row = window.rows[first?.rows[0] ?? 0] as WindowRow;
+    const { samples } = addResource(batch, row, options);
+    for (const group of ofImage.values()) {
+      if (timesByRow === undefined) pushSum(samples, group, window);
+      else pushTimes(samples, group, { timesByRow, offset: options.monotonicToUnixNano });
     }
-    for (const time of timesByRow[index] ?? []) {
-      profile.samples.timestampUnixNano.pushBigInt(time + options.monotonicToUnixNano);
-    }
-    profile.samples.pushTimed(stack, attributeSet, 0);
   }
   return batch;
+}
+
+/** Rows that became one sample: their stacks differed only in what was no frame. */
+interface SampleGroup {
+  readonly stack: number;
+  readonly attributeSet: number;
+  readonly rows: number[];
+}
+
+function pushSum(samples: Samples, group: SampleGroup, window: SampleWindow): void {
+  const value = group.rows.reduce((sum, row) => sum + window.values.at(row), 0);
+  samples.push(group.stack, group.attributeSet, 0, value);
+}
+
+function pushTimes(
+  samples: Samples,
+  group: SampleGroup,
+  { timesByRow, offset }: { timesByRow: readonly bigint[][]; offset: bigint },
+): void {
+  const times = group.rows.flatMap((row) => timesByRow[row] ?? []);
+  for (const time of times.sort((a, b) => (a < b ? -1 : 1))) {
+    samples.timestampUnixNano.pushBigInt(time + offset);
+  }
+  samples.pushTimed(group.stack, group.attributeSet, 0);
 }
 
 function internStack(

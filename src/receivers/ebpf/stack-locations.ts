@@ -68,13 +68,12 @@ export class StackLocations {
       // User addresses are below 2^53 on every supported machine, so a number holds them.
       const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
       const address = place === start || raw === 0 ? raw : raw - 1;
-      const location = known.getOrInsertComputed(address, () =>
-        this.#userLocation(row.image, address),
-      );
-      const isInCode = this.#dictionary.locations.mapping.at(location) !== 0;
+      const isInCode = known.has(address) || isInMapping(row.image, address);
       if (place === start) isCodeKnown = isInCode;
       else if (isCodeKnown && !isInCode) return false;
-      locations.push(location);
+      locations.push(
+        known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)),
+      );
     }
     return true;
   }
@@ -160,6 +159,10 @@ export class StackLocations {
 }
 
 type FrameType = "native" | "kernel" | "abort-marker";
+
+function isInMapping(image: ProcessImage, address: number): boolean {
+  return image.findMapping(address >>> 0, Math.floor(address / 2 ** 32)) !== undefined;
+}
 
 interface UserMapping {
   readonly index: number;
