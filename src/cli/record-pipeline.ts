@@ -10,6 +10,8 @@ import { systemClock } from "../support/clock.ts";
 import { CollectorError, isCollectorError } from "../support/errors.ts";
 import { createLogger } from "../support/logger.ts";
 
+import type { RecordingShares } from "./record-progress.ts";
+
 export interface RecordPipelineOptions {
   readonly output: string;
   readonly format: EncodableFormat;
@@ -73,9 +75,10 @@ export class RecordPipeline implements AsyncDisposable {
     await this.#exporter.stop();
   }
 
-  /** Frames without a name, of all frames that were to be named: 0 to 1. */
-  unnamedShare(): number {
-    return this.#processor.counters.unnamedShare;
+  /** How good the recording is, for its last line. */
+  shares(): RecordingShares {
+    const { unnamedShare, samples, incompleteSamples } = this.#processor.counters;
+    return { unnamedShare, incompleteShare: samples === 0 ? 0 : incompleteSamples / samples };
   }
 
   /** Gives back what `finish` did not, without writing: the way out after an error. */

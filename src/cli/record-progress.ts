@@ -7,9 +7,14 @@ const REFRESH_INTERVAL_MS = 250;
 interface Counters {
   readonly delivered: number;
   readonly lost: number;
-  readonly taken: number;
-  readonly incomplete: number;
   readonly processes: number;
+}
+
+export interface RecordingShares {
+  /** Frames without a name, of all frames that were to be named: 0 to 1. */
+  readonly unnamedShare: number;
+  /** Samples whose stack does not reach its thread's start, of all: 0 to 1. */
+  readonly incompleteShare: number;
 }
 
 /**
@@ -33,11 +38,10 @@ export class RecordProgress implements Disposable {
   }
 
   /** Ends the line and says what was recorded. */
-  finish(unnamedShare: number): void {
+  finish({ unnamedShare, incompleteShare }: RecordingShares): void {
     this[Symbol.dispose]();
     if (this.#options.quiet) return;
-    const { delivered, lost, processes, taken, incomplete } = this.#counters();
-    const incompleteShare = taken === 0 ? 0 : incomplete / taken;
+    const { delivered, lost, processes } = this.#counters();
     const file =
       this.#options.output === STANDARD_STREAM ? "standard output" : this.#options.output;
     process.stderr.write(

@@ -38,7 +38,7 @@ export async function runRecord(options: RecordOptions): Promise<number> {
   command?.release();
   await untilDone(options, command, interruption.signal);
   await pipeline.finish();
-  progress.finish(pipeline.unnamedShare());
+  progress.finish(pipeline.shares());
   if (command === undefined) return 0;
   await command.end();
   return interruption.signalNumber === 0

@@ -18,6 +18,10 @@ export type UnnamedReason = MissingKind | "no_symbol";
 
 /** What the processor has done so far, in frames of samples: a frame counts once a sample. */
 export interface SymbolizeCounters {
+  readonly samples: number;
+  /** Of them: those whose stack a receiver has marked as not whole. */
+  readonly incompleteSamples: number;
+  /** Without the marks, which are no code. */
   readonly frames: number;
   /** The sum of unnamedByReason. */
   readonly unnamedFrames: number;
@@ -36,6 +40,8 @@ export class SymbolizeProcessor implements Processor {
   readonly #next: ProfileConsumer;
   /** Batches that are not passed on yet; who sends them waits, which bounds their number. */
   readonly #open = new Set<Promise<void>>();
+  #samples = 0;
+  #incompleteSamples = 0;
   #frames = 0;
   readonly #unnamedByReason: Record<UnnamedReason, number> = {
     no_symbol: 0,
@@ -94,7 +100,8 @@ export class SymbolizeProcessor implements Processor {
     const unnamedByReason = { ...this.#unnamedByReason };
     const unnamedFrames = Object.values(unnamedByReason).reduce((sum, count) => sum + count, 0);
     const unnamedShare = frames === 0 ? 0 : unnamedFrames / frames;
-    return { frames, unnamedFrames, unnamedByReason, unnamedShare };
+    const [samples, incompleteSamples] = [this.#samples, this.#incompleteSamples];
+    return { samples, incompleteSamples, frames, unnamedFrames, unnamedByReason, unnamedShare };
   }
 
   async #symbolize(
@@ -165,7 +172,9 @@ export class SymbolizeProcessor implements Processor {
   #count(batch: ProfileBatch, reasons: ReadonlyMap<number, UnnamedReason>): void {
     const { locations, stacks } = batch.dictionary;
     const unnamed: (UnnamedReason | undefined)[] = [];
+    const markers = new Set<number>();
     for (let row = 0; row < locations.length; row++) {
+      if (frameTypeOf(batch.dictionary, row) === MARKER_FRAME_TYPE) markers.add(row);
       const isUnnamed = isUnresolved(batch.dictionary, row);
       unnamed.push(isUnnamed ? (reasons.get(row) ?? "no_symbol") : undefined);
     }
@@ -174,15 +183,24 @@ export class SymbolizeProcessor implements Processor {
       for (let sample = 0; sample < samples.length; sample++) {
         const value = samples.value.at(sample);
         const end = stacks.end(samples.stack.at(sample));
+        this.#samples += value;
         for (let place = stacks.start(samples.stack.at(sample)); place < end; place++) {
+          const location = stacks.item(place);
+          if (markers.has(location)) {
+            this.#incompleteSamples += value;
+            continue;
+          }
           this.#frames += value;
-          const reason = unnamed[stacks.item(place)];
+          const reason = unnamed[location];
           if (reason !== undefined) this.#unnamedByReason[reason] += value;
         }
       }
     }
   }
 }
+
+/** How OpenTelemetry's profiler, and our receiver, type the frame that marks a cut stack. */
+const MARKER_FRAME_TYPE = "abort-marker";
 
 /** The locations that have no lines, by mapping; those of the kernel's mapping are all kernel. */
 function unnamedByMapping(dictionary: Dictionary): Map<number, number[]> {

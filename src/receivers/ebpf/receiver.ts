@@ -11,7 +11,6 @@ import { openerOf } from "./executable-opener.ts";
 import { OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 import { type ProcessCounters, ProcessTable } from "./process-table.ts";
-import { type StackResult, stackResultFrame } from "./sample-record.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 
 /** How often the ring and the side-band are read. A full ring loses samples, so often enough. */
@@ -26,8 +25,6 @@ export interface EbpfCounters {
   readonly lost: number;
   /** Of those delivered: what the next component refused for good. */
   readonly dropped: number;
-  /** Of those taken: stacks that do not reach their thread's start. */
-  readonly incomplete: number;
   /** Different programs that were sampled. */
   readonly processes: number;
   /** What the receiver knows, and could not know, of the host's processes. */
@@ -244,15 +241,10 @@ export class EbpfReceiver implements Receiver {
   }
 
   #countersOf(running: Running): EbpfCounters {
-    const { taken, delivered, lost, results } = running.sampler.counters();
-    const incomplete = results.reduce(
-      (sum, count, result) =>
-        stackResultFrame(result as StackResult) === undefined ? sum : sum + count,
-      0,
-    );
+    const { taken, delivered, lost } = running.sampler.counters();
     const { counters: processTable } = running.processes;
     const [processes, dropped] = [this.#processCount, this.#dropped];
-    return { taken, delivered, lost, dropped, incomplete, processes, processTable };
+    return { taken, delivered, lost, dropped, processes, processTable };
   }
 }
 
@@ -261,7 +253,6 @@ const NOTHING_DONE: EbpfCounters = {
   delivered: 0,
   lost: 0,
   dropped: 0,
-  incomplete: 0,
   processes: 0,
   processTable: {
     lostRecords: 0,

@@ -68,7 +68,7 @@ export class StackLocations {
       // User addresses are below 2^53 on every supported machine, so a number holds them.
       const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
       const address = place === start || raw === 0 ? raw : raw - 1;
-      const isInCode = known.has(address) || isInMapping(row.image, address);
+      const isInCode = isInMapping(row.image, address);
       if (place === start) isCodeKnown = isInCode;
       else if (isCodeKnown && !isInCode) return false;
       locations.push(
