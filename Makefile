@@ -4,10 +4,10 @@ MAKEFLAGS += --no-print-directory
 bin := node_modules/.bin
 node = $(firstword $(wildcard node_modules/node-linux-*/bin/node))
 
-.PHONY: help setup run test lint format bench bpf dist clean
+.PHONY: help setup run test test-interop lint format bench bpf dist clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what is missing and compile bpf/; does nothing when nothing is missing
 	@scripts/setup.sh
@@ -18,6 +18,10 @@ run: setup ## profile this host for 10 seconds into profiles/host.pb.gz
 
 test: setup lint ## run every test; what needs root, BPF or an absent runtime is skipped and says so
 	@$(node) scripts/run-tests.ts
+
+test-interop: setup ## test the exporters against the real OpenTelemetry Collector, built once by Go
+	@$(node) test/interop/otelcol/build.ts
+	@$(node) scripts/run-tests.ts test/interop/
 
 lint: setup ## check format, lint and import rules with Biome, types with tsc
 	@$(node) $(bin)/biome check --error-on-warnings .

@@ -4,17 +4,19 @@
  *     node scripts/run-tests.ts [PATH…]     only the files whose path contains one of these
  *
  * Files that load BPF programs, take samples or measure time run one at a time, since they would
- * see one another; the rest run two at a time. With CI=true a test skipped for anything but what
+ * see one another; the rest run two at a time. What needs the OpenTelemetry Collector runs when it
+ * is built or when it is asked for. With CI=true a test skipped for anything but what
  * test/optional.json names makes the run fail.
  */
 import { globSync } from "node:fs";
 import { Readable } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { isCollectorBuilt } from "../test/support/otelcol.ts";
 import { optionalRequirements, skipReason } from "../test/support/requirements.ts";
 
 const patterns = ["src/**/*.test.ts", "src/**/*.fuzz.ts", "test/**/*.test.ts", "test/**/*.fuzz.ts"];
-const aloneFolders = ["src/linux/", "src/receivers/", "test/bpf/", "test/e2e/"];
+const aloneFolders = ["src/linux/", "src/receivers/", "test/bpf/", "test/e2e/", "test/interop/"];
 
 /** A file that takes longer hangs; the longest take a few minutes of fuzzing. */
 const FILE_TIMEOUT_MS = 15 * 60_000;
@@ -57,7 +59,8 @@ class Summary {
 const wanted = process.argv.slice(2);
 const files = globSync(patterns)
   .sort()
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter((file) => wanted.length > 0 || isCollectorBuilt() || !file.startsWith("test/interop/"));
 const runsAlone = (file: string): boolean => aloneFolders.some((folder) => file.startsWith(folder));
 const summary = new Summary();
 

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { packageRoot } from "../../src/support/package-root.ts";
+import { isCollectorBuilt } from "./otelcol.ts";
 
 /** What a test may need from its machine. A name that is a program is looked for on the path. */
 export type Requirement =
@@ -12,6 +13,7 @@ export type Requirement =
   | "lld"
   | "llvm"
   | "go"
+  | "otelcol"
   | "rust"
   | "chromium"
   | "perf"
@@ -62,6 +64,7 @@ function isThere(name: Requirement): boolean {
   if (name === "root") return process.getuid?.() === 0;
   if (name === "bpf") return canLoadBpf();
   if (name === "kallsyms") return showsKernelAddresses();
+  if (name === "otelcol") return isCollectorBuilt();
   return (programs[name] ?? []).every((program) => isOnPath(program));
 }
 
