@@ -13,7 +13,6 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* Set before loading; the layout is that of src/receivers/ebpf/on-cpu-sampler.ts. */
 const volatile struct {
-	u64 period_ns;
 	/* The profiler itself. */
 	u32 own_tgid;
 	/* Nothing is filtered. */
@@ -288,7 +287,7 @@ static __always_inline void take(struct perf_event_context *context, struct task
 	header = &scratch->sample.header;
 	header->time_ns = bpf_ktime_get_ns();
 	header->cgroup_id = bpf_get_current_cgroup_id();
-	header->value = config.period_ns;
+	header->value = context->sample_period;
 	header->tgid = ids >> 32;
 	header->tid = ids;
 	header->cpu = bpf_get_smp_processor_id();

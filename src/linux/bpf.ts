@@ -2,15 +2,20 @@
  * BPF objects, programs, maps and links with an owner: each `Disposable` gives back what it
  * holds, and `using` puts that in the right order.
  */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CollectorError } from "../support/errors.ts";
 import { packageRoot } from "../support/package-root.ts";
-import { checked, ENOENT, errnoCode, errnoText } from "./errno.ts";
+import { checked, EAGAIN, ENOENT, errnoCode, errnoText } from "./errno.ts";
 import { addressOf } from "./ffi.ts";
 import * as libbpf from "./libbpf.ts";
 
 /** The kernel explains a refused program in here; the reason stands at the end. */
 const KERNEL_LOG_BYTES = 256 * 1024;
+/** Maps of one object that are looked at; ours have six. */
+const MAPS_MAX = 64;
+/** How often a program is verified again when a signal interrupted the verifier. */
+const LOAD_TRIES_MAX = 5;
 /** What of that explanation goes into an error message. */
 const LOG_TAIL_CHARACTERS = 600;
 
@@ -62,6 +67,19 @@ export class BpfObject implements Disposable {
    */
   static load(path: string, options: BpfObjectOptions = {}): BpfObject {
     libbpf.openLibbpf();
+    for (let tries = 1; tries < LOAD_TRIES_MAX; tries++) {
+      const object = BpfObject.#loadOnce(path, options);
+      if (object !== "interrupted") return object;
+    }
+    return BpfObject.#loadOnce(path, options, true) as BpfObject;
+  }
+
+  /** An object that was not loaded cannot be again: each try opens the file anew. */
+  static #loadOnce(
+    path: string,
+    options: BpfObjectOptions,
+    isLast = false,
+  ): BpfObject | "interrupted" {
     const kernelLog = new Uint8Array(KERNEL_LOG_BYTES);
     const pointer = checked(
       libbpf.objectOpenFile(path, openOptions(kernelLog)),
@@ -70,7 +88,12 @@ export class BpfObject implements Disposable {
     const object = new BpfObject(path, pointer, kernelLog);
     try {
       object.#prepare(options);
-      object.#load();
+      const result = libbpf.objectLoad(object.#object);
+      if (result === -EAGAIN && !isLast) {
+        object[Symbol.dispose]();
+        return "interrupted";
+      }
+      if (result < 0) throw object.#refusal(result);
       return object;
     } catch (error) {
       object[Symbol.dispose]();
@@ -92,11 +115,9 @@ export class BpfObject implements Disposable {
     }
   }
 
-  #load(): void {
-    const result = libbpf.objectLoad(this.#object);
-    if (result >= 0) return;
+  #refusal(result: number): CollectorError {
     const log = this.kernelLog().trim().slice(-LOG_TAIL_CHARACTERS);
-    throw new CollectorError(
+    return new CollectorError(
       result === -ENOENT ? "UNSUPPORTED" : errnoCode(result),
       `the kernel refuses BPF object ${this.#path}: ${errnoText(result)}` +
         (log === "" ? "" : `; the end of its log: ${log}`),
@@ -117,6 +138,17 @@ export class BpfObject implements Disposable {
     return new BpfMap(name, libbpf.mapFd(this.#mapPointer(name)));
   }
 
+  /** Kernel memory of all its maps, as the kernel accounts it, which older ones do roughly. */
+  mapBytes(): number {
+    let bytes = 0;
+    let map = libbpf.objectNextMap(this.#object, 0);
+    for (let maps = 0; map > 0 && maps < MAPS_MAX; maps++) {
+      bytes += mapBytes(libbpf.mapFd(map));
+      map = libbpf.objectNextMap(this.#object, map);
+    }
+    return bytes;
+  }
+
   #programPointer(name: string): number {
     return checked(
       libbpf.objectFindProgram(this.#object, name),
@@ -133,6 +165,12 @@ export class BpfObject implements Disposable {
     libbpf.objectClose(this.#object);
     this.#object = 0;
   }
+}
+
+/** Source: bpf_map_show_fdinfo in kernel/bpf/syscall.c. */
+function mapBytes(fd: number): number {
+  const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  return Number(/^memlock:\s+(\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 function openOptions(kernelLog: Uint8Array): Uint8Array {

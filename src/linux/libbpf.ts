@@ -24,6 +24,7 @@ const SYMBOLS = [
   "bpf_object__find_map_by_name",
   "bpf_object__find_program_by_name",
   "bpf_object__load",
+  "bpf_object__next_map",
   "bpf_object__open_file",
   "bpf_program__attach",
   "bpf_program__attach_iter",
@@ -101,6 +102,16 @@ export function objectFindMap(object: number, name: string): number {
     ["bpf_object__find_map_by_name", "pointer-errno"],
     [arg.pointer, arg.string],
     [object, name],
+  );
+}
+
+/** The map after `map`, the first one after 0; 0 or less after the last. */
+export function objectNextMap(object: number, map: number): number {
+  return call(
+    LIBBPF,
+    ["bpf_object__next_map", "pointer-errno"],
+    [arg.pointer, arg.pointer],
+    [object, map],
   );
 }
 

@@ -47,6 +47,13 @@ export class SideBand implements Disposable {
     }
   }
 
+  /** Of all rings together. */
+  get byteLength(): number {
+    let bytes = 0;
+    for (const ring of this.#rings.values()) bytes += ring.byteLength;
+    return bytes;
+  }
+
   /** CPUs that are listened to. */
   get cpus(): number[] {
     return [...this.#rings.keys()];
@@ -123,7 +130,7 @@ function ringBytesFor(cpuCount: number): number {
 class CpuRing implements Disposable {
   readonly #fd: number;
   readonly #address: number;
-  readonly #byteLength: number;
+  readonly byteLength: number;
   readonly #memory: Uint8Array<ArrayBuffer>;
   readonly #ring: PerfRing;
   #isOpen = true;
@@ -131,7 +138,7 @@ class CpuRing implements Disposable {
   private constructor(fd: number, address: number, byteLength: number) {
     this.#fd = fd;
     this.#address = address;
-    this.#byteLength = byteLength;
+    this.byteLength = byteLength;
     this.#memory = memoryAt(address, byteLength);
     this.#ring = new PerfRing(this.#memory, pageSize());
   }
@@ -169,7 +176,7 @@ class CpuRing implements Disposable {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     forgetMemory(this.#memory.buffer);
-    munmap(this.#address, this.#byteLength);
+    munmap(this.#address, this.byteLength);
     closeSync(this.#fd);
   }
 }

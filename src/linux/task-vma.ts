@@ -52,10 +52,17 @@ export class TaskScanner implements Disposable {
   readonly #tasks: BpfLink;
   readonly #vmas: BpfLink;
 
-  private constructor(resources: DisposableStack, tasks: BpfLink, vmas: BpfLink) {
+  /** Kernel memory of the iterators' maps. */
+  readonly mapBytes: number;
+
+  private constructor(
+    resources: DisposableStack,
+    { tasks, vmas, mapBytes }: { tasks: BpfLink; vmas: BpfLink; mapBytes: number },
+  ) {
     this.#resources = resources;
     this.#tasks = tasks;
     this.#vmas = vmas;
+    this.mapBytes = mapBytes;
   }
 
   /** @throws CollectorError  the object is missing or the kernel refuses it */
@@ -64,7 +71,7 @@ export class TaskScanner implements Disposable {
     const object = stack.use(BpfObject.load(objectPath));
     const tasks = stack.use(object.program("iterate_tasks").attachIterator(iteratorOptions()));
     const vmas = stack.use(object.program("iterate_vmas").attachIterator(iteratorOptions()));
-    return new TaskScanner(stack.move(), tasks, vmas);
+    return new TaskScanner(stack.move(), { tasks, vmas, mapBytes: object.mapBytes() });
   }
 
   /** Every thread of the host that is not a zombie. */

@@ -46,6 +46,13 @@ export class CpuClocks implements Disposable {
     }
   }
 
+  /** Closes all clocks and opens those of the online CPUs, which may tick otherwise; ends a pause. */
+  reopen(online: readonly number[]): void {
+    this.#closeAll();
+    this.#paused = false;
+    this.follow(online);
+  }
+
   /** When this returns, no clock runs the program until `resume`. */
   pause(): void {
     this.#paused = true;
@@ -59,15 +66,19 @@ export class CpuClocks implements Disposable {
 
   /** When this returns, no clock runs the program any more. */
   [Symbol.dispose](): void {
+    this.#closeAll();
+  }
+
+  #closeAll(): void {
     for (const clock of this.#clocks.values()) clock[Symbol.dispose]();
     this.#clocks.clear();
   }
 }
 
-/** Opens clocks of the kernel that run `program` each `periodNs`. */
-export function kernelClocks(program: BpfProgram, periodNs: number): OpenCpuClock {
+/** Opens clocks of the kernel that run `program` each `periodNs()`, asked at the opening. */
+export function kernelClocks(program: BpfProgram, periodNs: () => number): OpenCpuClock {
   return (cpu) => {
-    const eventFd = openCpuClock(cpu, periodNs);
+    const eventFd = openCpuClock(cpu, periodNs());
     if (eventFd === "offline") return "offline";
     try {
       return new KernelClock(eventFd, program.attachPerfEvent(eventFd));

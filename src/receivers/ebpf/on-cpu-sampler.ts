@@ -71,25 +71,30 @@ const COUNTER_WORDS = COUNTER_FIELDS + Object.keys(sampleResult).length;
  * Order of life: start, drain…, pause, a last drain, dispose. All of it on the main thread.
  */
 export class OnCpuSampler implements Disposable {
-  /** Nanoseconds of CPU time between two ticks of a CPU. */
-  readonly periodNs: number;
   readonly #owned: DisposableStack;
   readonly #object: BpfObject;
   readonly #ring: BpfRing;
   readonly #clocks: CpuClocks;
+  #periodNs: number;
+  /** Bytes of the ring of samples. */
+  readonly ringBytes: number;
+  /** Bytes of all maps, the ring among them. */
+  readonly mapBytes: number;
   readonly #decoder = new SampleDecoder();
   readonly #perCpuCounters: BigUint64Array;
   #counters: OnCpuCounters | undefined;
 
   private constructor(options: OnCpuSamplerOptions, owned: DisposableStack) {
     const ringBytes = ringBytesFor(options.ringBytes);
-    this.periodNs = periodOf(options.frequencyHz);
+    this.ringBytes = ringBytes;
+    this.#periodNs = periodOf(options.frequencyHz);
     this.#object = owned.use(
       BpfObject.load(options.objectPath ?? bpfObjectPath("on_cpu"), {
-        rodata: programConfig(this.periodNs, options),
+        rodata: programConfig(options),
         mapEntries: { samples: ringBytes },
       }),
     );
+    this.mapBytes = this.#object.mapBytes();
     this.#perCpuCounters = new BigUint64Array(numPossibleCpus() * COUNTER_WORDS);
     this.#ring = owned.use(new BpfRing(this.#object.map("samples").fd, ringBytes));
     if (options.pids !== undefined) {
@@ -99,10 +104,10 @@ export class OnCpuSampler implements Disposable {
     for (const pid of options.pids ?? []) this.addPid(pid);
     for (const cgroupId of options.cgroupIds ?? []) this.#addCgroup(cgroupId);
     this.#clocks = owned.use(
-      new CpuClocks(kernelClocks(this.#object.program("on_cpu"), this.periodNs)),
+      new CpuClocks(kernelClocks(this.#object.program("on_cpu"), () => this.#periodNs)),
     );
     this.#clocks.follow(onlineCpus());
-    const timer = setInterval(() => this.#clocks.follow(onlineCpus()), CPU_POLL_MS).unref();
+    const timer = setInterval(() => this.#followCpus(), CPU_POLL_MS).unref();
     owned.defer(() => clearInterval(timer));
     this.#owned = owned.move();
   }
@@ -139,6 +144,33 @@ export class OnCpuSampler implements Disposable {
   #addCgroup(cgroupId: bigint): void {
     const key = new Uint8Array(BigUint64Array.of(cgroupId).buffer);
     this.#object.map("cgroups").update(key, Uint8Array.of(1));
+  }
+
+  /** A clock that the kernel refuses for the moment is tried again at the next look. */
+  #followCpus(): void {
+    try {
+      this.#clocks.follow(onlineCpus());
+    } catch (error) {
+      if (!isCollectorError(error)) throw error;
+    }
+  }
+
+  /** Nanoseconds of CPU time between two ticks of a CPU. */
+  get periodNs(): number {
+    return this.#periodNs;
+  }
+
+  /**
+   * Samples at another frequency from here on. Samples of the one before may still be in the
+   * ring: each carries its own period as its value. Not during a pause.
+   *
+   * @throws CollectorError  CONFIG_INVALID for one out of range; as `start` when the kernel
+   *   refuses the new clocks, which are tried again every second
+   */
+  setFrequency(frequencyHz: number): void {
+    assertFrequency(frequencyHz);
+    this.#periodNs = periodOf(frequencyHz);
+    this.#clocks.reopen(onlineCpus());
   }
 
   /** When this returns, nothing more is taken: the next drain is complete. */
@@ -208,23 +240,27 @@ function periodOf(frequencyHz: number): number {
 }
 
 /** The struct `config` of bpf/on_cpu.bpf.c. */
-function programConfig(periodNs: number, { pids, cgroupIds }: OnCpuSamplerOptions): Uint8Array {
-  const config = new Uint8Array(16);
+function programConfig({ pids, cgroupIds }: OnCpuSamplerOptions): Uint8Array {
+  const config = new Uint8Array(8);
   const view = new DataView(config.buffer);
-  view.setBigUint64(0, BigInt(periodNs), true);
-  view.setUint32(8, process.pid, true);
-  view.setUint8(12, pids === undefined && cgroupIds === undefined ? 1 : 0);
-  view.setUint8(13, pids === undefined ? 0 : 1);
-  view.setUint8(14, cgroupIds === undefined ? 0 : 1);
+  view.setUint32(0, process.pid, true);
+  view.setUint8(4, pids === undefined && cgroupIds === undefined ? 1 : 0);
+  view.setUint8(5, pids === undefined ? 0 : 1);
+  view.setUint8(6, cgroupIds === undefined ? 0 : 1);
   return config;
 }
 
 function assertOptions(options: OnCpuSamplerOptions): void {
   const { frequencyHz, ringBytes, pids, cgroupIds } = options;
-  assertRange("sampling frequency (Hz)", frequencyHz, 1, FREQUENCY_HZ_MAX);
+  assertFrequency(frequencyHz);
   assertRange("ring size (bytes)", ringBytes, 1, RING_BYTES_MAX);
   assertRange("number of processes to sample", pids?.length ?? 0, 0, PIDS_MAX);
   assertRange("number of cgroups to sample", cgroupIds?.length ?? 0, 0, CGROUPS_MAX);
+}
+
+/** @throws CollectorError CONFIG_INVALID  for one that no clock can have */
+export function assertFrequency(frequencyHz: number): void {
+  assertRange("sampling frequency (Hz)", frequencyHz, 1, FREQUENCY_HZ_MAX);
 }
 
 function assertRange(what: string, value: number, min: number, max: number): void {

@@ -6,6 +6,7 @@ import { type TaskRecord, TaskScanner, type VmaRecord } from "../../linux/task-v
 
 /** Where the process table learns from: this host, or a test. */
 export interface ProcessSources extends Disposable {
+  readonly memory: SourceMemory;
   /** CLOCK_MONOTONIC. */
   nowNs(): bigint;
   /** What happened up to `nowNs` since the last call, in the order of time. */
@@ -14,6 +15,12 @@ export interface ProcessSources extends Disposable {
   scan(): HostScan;
   executablePath(pid: number): string;
   readProcess(pid: number): ProcessSnapshot | undefined;
+}
+
+/** Kernel memory that the sources hold, in bytes. */
+export interface SourceMemory {
+  readonly bpfMapBytes: number;
+  readonly ringBytes: number;
 }
 
 export interface HostScan {
@@ -45,6 +52,10 @@ export class HostProcessSources implements ProcessSources {
     const scanner = resources.use(TaskScanner.open());
     const sideBand = resources.use(SideBand.open(onlineCpus()));
     return new HostProcessSources(resources.move(), sideBand, scanner);
+  }
+
+  get memory(): SourceMemory {
+    return { bpfMapBytes: this.#scanner.mapBytes, ringBytes: this.#sideBand.byteLength };
   }
 
   nowNs(): bigint {

@@ -82,6 +82,7 @@ function task(pid: number, name: string, more: Partial<TaskRecord> = {}): TaskRe
 
 /** A host whose events and state a test sets. */
 class FakeHost implements ProcessSources {
+  readonly memory = { bpfMapBytes: 0, ringBytes: 0 };
   tasks: TaskRecord[] = [task(1, "init"), task(2, "kthreadd", { isKernelThread: true })];
   mappings: HostScan["mappings"] = [{ pid: 1, mapping: mapping(1000, "/sbin/init") }];
   paths = new Map([[1, "/sbin/init"]]);

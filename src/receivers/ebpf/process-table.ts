@@ -9,7 +9,7 @@ import type {
 import { ImageHistory } from "./image-history.ts";
 import { MappingSet } from "./mapping-set.ts";
 import { type ProcessImage, TrackedImage, unknownImage } from "./process-image.ts";
-import { HostProcessSources, type ProcessSources } from "./process-sources.ts";
+import { HostProcessSources, type ProcessSources, type SourceMemory } from "./process-sources.ts";
 import { isSameStart, reconcile } from "./reconcile.ts";
 
 /** Lost records make the table scan the host again, at most so often. */
@@ -125,6 +125,10 @@ export class ProcessTable implements Disposable {
     const image = unknownImage(pid, timeNs, processName);
     this.#unknown.set(pid, image);
     return image;
+  }
+
+  get memory(): SourceMemory {
+    return this.#sources.memory;
   }
 
   get counters(): ProcessCounters {

@@ -8,7 +8,7 @@ import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
 import { ContainerIds } from "./container-ids.ts";
 import { openerOf } from "./executable-opener.ts";
-import { OnCpuSampler } from "./on-cpu-sampler.ts";
+import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 import { type ProcessCounters, ProcessTable } from "./process-table.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
@@ -29,6 +29,14 @@ export interface EbpfCounters {
   readonly processes: number;
   /** What the receiver knows, and could not know, of the host's processes. */
   readonly processTable: ProcessCounters;
+  /** Samples a second on each CPU now; 0 when the receiver does not run, as those below. */
+  readonly frequencyHz: number;
+  /** Kernel memory of all BPF maps, that of the ring of samples included. */
+  readonly bpfMapBytes: number;
+  /** Of them: the ring of samples. */
+  readonly ringBytes: number;
+  /** Kernel memory of the rings that tell of processes; no BPF maps. */
+  readonly sideBandBytes: number;
 }
 
 /** Samples the stacks of the host, or of chosen processes, by eBPF, and sends them as batches. */
@@ -82,6 +90,8 @@ export class EbpfReceiver implements Receiver {
         services,
         kernel,
         containers: new ContainerIds(),
+        frequencyHz: this.#config.samplesPerSecond,
+        wantedHz: this.#config.samplesPerSecond,
         ...this.#newWindow(sampler),
         timer: setInterval(() => this.#tick(), DRAIN_INTERVAL_MS),
         isReporting: false,
@@ -125,7 +135,7 @@ export class EbpfReceiver implements Receiver {
     try {
       await finish(running);
     } finally {
-      this.#counters = this.#countersOf(running);
+      this.#counters = { ...this.#countersOf(running), ...NO_MEMORY };
       running.sampler[Symbol.dispose]();
       running.processes[Symbol.dispose]();
     }
@@ -134,6 +144,19 @@ export class EbpfReceiver implements Receiver {
   /** Samples one more process and its future children. */
   addPid(pid: number): void {
     this.#running?.sampler.addPid(pid);
+  }
+
+  /**
+   * Samples at another frequency (Hz on each CPU) from now on, until the next start. The window
+   * goes out and another begins, so that each batch has one exact period; while a report is
+   * under way, that happens at its end.
+   *
+   * @throws CollectorError CONFIG_INVALID  out of range
+   */
+  setFrequency(frequencyHz: number): void {
+    assertFrequency(frequencyHz);
+    if (this.#running !== undefined) this.#running.wantedHz = frequencyHz;
+    this.#tick();
   }
 
   get counters(): EbpfCounters {
@@ -148,11 +171,30 @@ export class EbpfReceiver implements Receiver {
     const isDue =
       age >= BigInt(this.#config.reporterIntervalMs) * 1_000_000n || running.window.isFull;
     // One report at a time: when the next component is slow, the window goes on.
-    if (!isDue || running.isReporting) return;
+    if (running.isReporting) return;
+    const isOtherFrequency = running.wantedHz !== running.frequencyHz;
+    if (!isDue && !isOtherFrequency) return;
+    if (isOtherFrequency) this.#changeFrequency(running);
     running.isReporting = true;
     running.report = this.#report(running).finally(() => {
       running.isReporting = false;
     });
+  }
+
+  /** All samples of the frequency before are in the window when the other begins. */
+  #changeFrequency(running: Running): void {
+    const { sampler, wantedHz } = running;
+    running.frequencyHz = wantedHz;
+    sampler.pause();
+    this.#drain(running);
+    try {
+      sampler.setFrequency(wantedHz);
+    } catch (error) {
+      // The clocks are looked for again every second, so that sampling comes back.
+      this.#context.logger.error("the frequency could not be changed", {
+        reason: messageOf(error),
+      });
+    }
   }
 
   #drain(running: Running): void {
@@ -198,18 +240,19 @@ export class EbpfReceiver implements Receiver {
         limits: this.#limits,
       }),
       windowStartNs: this.#context.clock.monotonicNanos(),
+      periodNs: sampler.periodNs,
       metMappings: new Set(),
     };
   }
 
   /** Sends the window and begins the next one. Never rejects: what cannot be sent is counted. */
   async #report(running: Running): Promise<void> {
-    const { window, windowStartNs } = running;
+    const { window, windowStartNs, periodNs } = running;
     Object.assign(running, this.#newWindow(running.sampler));
     if (window.isEmpty) return;
     try {
       await running.services.executables.settled();
-      const batch = this.#batchOf(running, window, windowStartNs);
+      const batch = this.#batchOf(running, { window, windowStartNs, periodNs });
       await this.#context.next.consume(batch);
     } catch (error) {
       const samples = window.total;
@@ -218,8 +261,9 @@ export class EbpfReceiver implements Receiver {
     }
   }
 
-  #batchOf(running: Running, window: SampleWindow, windowStartNs: bigint): ProfileBatch {
+  #batchOf(running: Running, closed: ClosedWindow): ProfileBatch {
     const { clock } = this.#context;
+    const { window, windowStartNs } = closed;
     const { startNs, endNs } = window.span(windowStartNs, running.windowStartNs);
     const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
     return buildBatch(window, {
@@ -231,7 +275,7 @@ export class EbpfReceiver implements Receiver {
       },
       startUnixNano: startNs + monotonicToUnixNano,
       durationNano: endNs - startNs,
-      periodNano: running.sampler.periodNs,
+      periodNano: closed.periodNs,
       monotonicToUnixNano,
       timestamps: this.#config.timestamps,
       executables: running.services.executables,
@@ -243,12 +287,25 @@ export class EbpfReceiver implements Receiver {
   #countersOf(running: Running): EbpfCounters {
     const { taken, delivered, lost } = running.sampler.counters();
     const { counters: processTable } = running.processes;
-    const [processes, dropped] = [this.#processCount, this.#dropped];
-    return { taken, delivered, lost, dropped, processes, processTable };
+    return {
+      taken,
+      delivered,
+      lost,
+      dropped: this.#dropped,
+      processes: this.#processCount,
+      processTable,
+      frequencyHz: running.frequencyHz,
+      ringBytes: running.sampler.ringBytes,
+      bpfMapBytes: running.sampler.mapBytes + running.processes.memory.bpfMapBytes,
+      sideBandBytes: running.processes.memory.ringBytes,
+    };
   }
 }
 
+const NO_MEMORY = { frequencyHz: 0, bpfMapBytes: 0, ringBytes: 0, sideBandBytes: 0 };
+
 const NOTHING_DONE: EbpfCounters = {
+  ...NO_MEMORY,
   taken: 0,
   delivered: 0,
   lost: 0,
@@ -274,15 +331,23 @@ interface Running extends WindowState {
   readonly services: SymbolServices;
   readonly kernel: KernelLayout;
   readonly containers: ContainerIds;
+  /** Of the clocks, and what they are to be changed to. */
+  frequencyHz: number;
+  wantedHz: number;
   timer: NodeJS.Timeout | undefined;
   isReporting: boolean;
   report: Promise<void>;
 }
 
+/** What is sent of a window. */
+type ClosedWindow = Omit<WindowState, "metMappings">;
+
 /** What begins anew after each report. */
 interface WindowState {
   window: SampleWindow;
   windowStartNs: bigint;
+  /** Nanoseconds of CPU time that each of its samples stands for. */
+  periodNs: number;
   /** Mappings whose file the registry was told of. */
   metMappings: Set<ProcessMapping>;
 }
