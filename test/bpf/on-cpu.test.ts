@@ -125,7 +125,7 @@ describe("the on-CPU sampler", { skip: requirement("root", "bpf", "binutils") },
   it("costs the verifier few instructions", () => {
     for (const wholeHost of [0, 1]) {
       const rodata = new Uint8Array(8);
-      rodata.set([wholeHost, 1, 1], 12);
+      rodata.set([wholeHost, 1, 1], 4);
       using object = BpfObject.load(bpfObjectPath("on_cpu"), { rodata });
       for (const name of ["on_cpu", "on_fork", "on_free"]) {
         const { verifiedInstructions } = object.program(name).info();
