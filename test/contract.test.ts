@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { checked } from "../src/config/check.ts";
 import { singleFile } from "../src/exporters/single_file/index.ts";
-import type {
-  Component,
-  ComponentContext,
-  ProfileConsumer,
-  SourceContext,
-} from "../src/pipeline/component.ts";
+import type { Component, ProfileConsumer, SourceContext } from "../src/pipeline/component.ts";
 import { SharedServices } from "../src/pipeline/shared-services.ts";
-import { symbolizeDefaults } from "../src/processors/symbolize/config.ts";
+import { testContext } from "../src/pipeline/testing/context.ts";
 import { symbolize } from "../src/processors/symbolize/index.ts";
 import { type EncodableFormat, formatOfPath, isEncodable } from "../src/profiles/formats.ts";
 import { emptyProfile, ProfileBatch } from "../src/profiles/profile.ts";
-import { ebpfDefaults } from "../src/receivers/ebpf/config.ts";
 import { ebpf } from "../src/receivers/ebpf/index.ts";
-import { sleep, systemClock } from "../src/support/clock.ts";
+import { sleep } from "../src/support/clock.ts";
 import { FILE_LIMITS } from "../src/support/limits.ts";
 import { silentLogger } from "../src/support/logger.ts";
 import { CollectingSink, heldResources, keepBusy, totalOf } from "./support/receiver-run.ts";
@@ -26,7 +21,10 @@ import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folde
 interface Candidate {
   readonly type: string;
   readonly skip: string | false;
-  readonly create: (context: SourceContext, folder: TemporaryFolder) => Component;
+  readonly create: (
+    context: SourceContext,
+    folder: TemporaryFolder,
+  ) => Component | Promise<Component>;
   /** Makes data go in: a receiver's come by themselves. */
   readonly feed: (component: Component) => Promise<void>;
   /** What came out by now, in samples. */
@@ -62,14 +60,14 @@ const candidates: readonly Candidate[] = [
   {
     type: ebpf.type,
     skip: requirement("root", "bpf"),
-    create: (context) => ebpf.create({ ...ebpfDefaults, samplesPerSecond: 99 }, context),
+    create: (context) => ebpf.create(checked(ebpf.config, { samples_per_second: 99 }), context),
     feed: () => keepBusy(300),
     output: (sink) => sink.total,
   },
   {
     type: symbolize.type,
     skip: false,
-    create: (context) => symbolize.create(symbolizeDefaults, context),
+    create: (context) => symbolize.create(checked(symbolize.config), context),
     feed: consumeOne,
     output: (sink) => sink.total,
   },
@@ -77,7 +75,10 @@ const candidates: readonly Candidate[] = [
     type: singleFile.type,
     skip: false,
     create: (context, folder) =>
-      singleFile.create({ path: folder.file("out.otlp.pb"), format: otlp() }, context),
+      singleFile.create(
+        checked(singleFile.config, { path: folder.file("out.otlp.pb"), format: "otlp" }),
+        context,
+      ),
     feed: consumeOne,
     output: (_sink, folder) => {
       const path = folder.file("out.otlp.pb");
@@ -96,8 +97,7 @@ async function tried(candidate: Candidate, trial: (trial: Trial) => Promise<void
   using folder = temporaryFolder();
   await using shared = new SharedServices(silentLogger);
   const sink = new CollectingSink(() => sleep(50));
-  const context: ComponentContext = { logger: silentLogger, clock: systemClock, shared };
-  const component = candidate.create({ ...context, next: sink }, folder);
+  const component = await candidate.create({ ...testContext({ shared }), next: sink }, folder);
   await trial({ component, output: () => candidate.output(sink, folder) });
 }
 

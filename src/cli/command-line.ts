@@ -1,8 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { isCollectorError, messageOf } from "../support/errors.ts";
 import { escapeControl } from "../support/logger.ts";
+import { nearestName } from "../support/nearest-name.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
-import { nearestName } from "./nearest-name.ts";
 
 /**
  * Reads the command line and runs the command that it names.

@@ -1,14 +1,17 @@
-import { singleFile } from "../exporters/single_file/index.ts";
-import type { ComponentContext, Exporter } from "../pipeline/component.ts";
+import { checked } from "../config/check.ts";
+import { singleFileConfig } from "../exporters/single_file/config.ts";
+import { SingleFileExporter } from "../exporters/single_file/exporter.ts";
+import type { Exporter } from "../pipeline/component.ts";
 import { SharedServices } from "../pipeline/shared-services.ts";
-import { symbolizeDefaults } from "../processors/symbolize/config.ts";
+import { symbolizeConfig } from "../processors/symbolize/config.ts";
 import { SymbolizeProcessor } from "../processors/symbolize/processor.ts";
 import type { EncodableFormat } from "../profiles/formats.ts";
-import { ebpfDefaults } from "../receivers/ebpf/config.ts";
+import { ebpfConfig } from "../receivers/ebpf/config.ts";
 import { EbpfReceiver } from "../receivers/ebpf/receiver.ts";
 import { systemClock } from "../support/clock.ts";
 import { CollectorError, isCollectorError } from "../support/errors.ts";
 import { createLogger } from "../support/logger.ts";
+import { MetricRegistry } from "../support/metrics.ts";
 
 import type { RecordingShares } from "./record-progress.ts";
 
@@ -39,20 +42,22 @@ export class RecordPipeline implements AsyncDisposable {
   constructor(options: RecordPipelineOptions) {
     const logger = createLogger("warn", (line) => process.stderr.write(line));
     this.#shared = new SharedServices(logger);
-    const context: ComponentContext = { logger, clock: systemClock, shared: this.#shared };
-    const { output: path, format } = options;
-    this.#exporter = singleFile.create({ path, format }, context);
+    const metrics = new MetricRegistry().metrics();
+    const shared = this.#shared;
+    const context = { id: "record", logger, clock: systemClock, metrics, shared };
+    const file = { path: options.output, format: options.format.name };
+    this.#exporter = new SingleFileExporter(checked(singleFileConfig, file), context);
     this.#processor = new SymbolizeProcessor(
-      { ...symbolizeDefaults, demangle: options.demangle },
+      checked(symbolizeConfig, { demangle: options.demangle }),
       { ...context, next: this.#exporter },
     );
     this.receiver = new EbpfReceiver(
-      {
-        ...ebpfDefaults,
-        samplesPerSecond: options.frequency,
+      checked(ebpfConfig, {
+        samples_per_second: options.frequency,
         pids: options.pids,
-        timestamps: options.timestamps ?? false,
-      },
+        timestamps: options.timestamps,
+        cpu_limit: 0,
+      }),
       { ...context, next: this.#processor },
     );
   }

@@ -1,6 +1,8 @@
+import type { Field } from "../config/field.ts";
 import type { ProfileBatch } from "../profiles/profile.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Logger } from "../support/logger.ts";
+import type { Metrics } from "../support/metrics.ts";
 import type { SharedServices } from "./shared-services.ts";
 
 /**
@@ -9,6 +11,7 @@ import type { SharedServices } from "./shared-services.ts";
  * Order of life: create, start (exporters first), consume, stop (receivers first). A stop
  * drains: what was accepted before it is delivered before it resolves. `start` may reject,
  * and then the pipeline does not run; after start nothing throws but what `consume` rejects with.
+ * A second start does nothing, nor does a stop of what was not started.
  */
 export interface Component {
   start(): Promise<void>;
@@ -27,38 +30,75 @@ export interface ProfileConsumer {
 export interface Receiver extends Component {}
 export interface Processor extends Component, ProfileConsumer {}
 export interface Exporter extends Component, ProfileConsumer {}
+/** The exporter of one pipeline and the receiver of another. */
+export interface Connector extends Component, ProfileConsumer {}
+/** What lives beside the pipelines. */
+export interface Extension extends Component {}
 
 /** What a component is given beside its configuration. */
 export interface ComponentContext {
+  /** As the configuration names it: `type` or `type/name`. */
+  readonly id: string;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** The program's own telemetry; every series of this component carries its kind and id. */
+  readonly metrics: Metrics;
   /** What the components of one program have in common, such as symbol tables. */
   readonly shared: SharedServices;
 }
 
-/** A receiver or processor also gets what stands behind it. */
+/** A receiver, processor or connector also gets what stands behind it. */
 export interface SourceContext extends ComponentContext {
   readonly next: ProfileConsumer;
 }
 
 export type Stability = "development" | "alpha" | "beta" | "stable";
 
-interface Definition {
+interface Definition<Config> {
   /** The component's name in a configuration, lower_snake_case. */
   readonly type: string;
-  /** Older names that mean the same. */
+  /** Older or other names that mean the same. */
   readonly aliases: readonly string[];
   readonly stability: Stability;
+  readonly config: Field<Config>;
 }
 
-export interface ReceiverDefinition<Config> extends Definition {
-  readonly create: (config: Config, context: SourceContext) => Receiver;
+/** A definition may load what it needs when it is created: an unused component costs nothing. */
+type Created<C> = C | Promise<C>;
+
+export interface ReceiverDefinition<Config = unknown> extends Definition<Config> {
+  readonly kind: "receiver";
+  create(config: Config, context: SourceContext): Created<Receiver>;
 }
 
-export interface ProcessorDefinition<Config> extends Definition {
-  readonly create: (config: Config, context: SourceContext) => Processor;
+export interface ProcessorDefinition<Config = unknown> extends Definition<Config> {
+  readonly kind: "processor";
+  /** True when `consume` changes the batch: then no other pipeline sees the same one. */
+  readonly changesBatches: boolean;
+  create(config: Config, context: SourceContext): Created<Processor>;
 }
 
-export interface ExporterDefinition<Config> extends Definition {
-  readonly create: (config: Config, context: ComponentContext) => Exporter;
+export interface ExporterDefinition<Config = unknown> extends Definition<Config> {
+  readonly kind: "exporter";
+  create(config: Config, context: ComponentContext): Created<Exporter>;
 }
+
+export interface ConnectorDefinition<Config = unknown> extends Definition<Config> {
+  readonly kind: "connector";
+  create(config: Config, context: SourceContext): Created<Connector>;
+}
+
+export interface ExtensionDefinition<Config = unknown> extends Definition<Config> {
+  readonly kind: "extension";
+  create(config: Config, context: ComponentContext): Created<Extension>;
+}
+
+/** `create` is written as a method, so that a list can hold definitions of any configuration. */
+export type ComponentDefinition =
+  | ReceiverDefinition
+  | ProcessorDefinition
+  | ExporterDefinition
+  | ConnectorDefinition
+  | ExtensionDefinition;
+
+export type ComponentKind = ComponentDefinition["kind"];

@@ -111,6 +111,13 @@ export function formatNamed(name: string): ProfileFormat {
   throw new CollectorError("CONFIG_INVALID", `there is no format "${name}": use ${names}`);
 }
 
+/** @throws CONFIG_INVALID  there is no such format, or it is only read */
+export function encoderOf(name: string): (batch: ProfileBatch) => Uint8Array {
+  const { encode } = formatNamed(name);
+  if (encode !== undefined) return encode;
+  throw new CollectorError("CONFIG_INVALID", `the format "${name}" is only read, never written`);
+}
+
 /** The error for a file whose name tells no format to write: names those that would. */
 export function unknownExtension(path: string): CollectorError {
   const known = profileFormats

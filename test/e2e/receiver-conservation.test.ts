@@ -22,7 +22,7 @@ describe("what was taken is delivered or lost [R18]", { skip: requirement("root"
     it(`with a ring too small, timestamps ${timestamps}`, async () => {
       const sink = new CollectingSink();
       const counters = await runReceiver({
-        config: { ringBytes: TINY_RING_BYTES, timestamps },
+        config: { ring_bytes: TINY_RING_BYTES, timestamps },
         sink,
         work: () => keepBusy(BUSY_MS),
       });
@@ -63,7 +63,7 @@ describe("what was taken is delivered or lost [R18]", { skip: requirement("root"
     const released = Promise.withResolvers<void>();
     const sink = new CollectingSink(() => released.promise);
     const counters = await runReceiver({
-      config: { ringBytes: TINY_RING_BYTES, samplesPerSecond: 4999, timestamps: true },
+      config: { ring_bytes: TINY_RING_BYTES, samples_per_second: 4999, timestamps: true },
       limits: { rows: 1 << 18, frames: 1 << 22, times: WAITING_MAX },
       sink,
       work: async () => {
@@ -82,7 +82,7 @@ describe("what was taken is delivered or lost [R18]", { skip: requirement("root"
   it("through the symbolize processor", async () => {
     const sink = new CollectingSink();
     const counters = await runReceiver({
-      config: { ringBytes: TINY_RING_BYTES },
+      config: { ring_bytes: TINY_RING_BYTES },
       symbolize: true,
       sink,
       work: () => keepBusy(BUSY_MS),

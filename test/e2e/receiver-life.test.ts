@@ -18,7 +18,7 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
     const failing = (): Promise<unknown> =>
       assert.rejects(
         runReceiver({
-          config: { samplesPerSecond: 0 },
+          config: { samples_per_second: 0 },
           sink: new CollectingSink(),
           work: () => assert.fail("it started"),
         }),
@@ -33,7 +33,7 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
   it("sends nothing more when it is abandoned, and does not sample on", async () => {
     const sink = new CollectingSink();
     const { delivered, taken, lost } = await runReceiver({
-      config: { reporterIntervalMs: 60_000 },
+      config: { reporter_interval: 60_000 },
       sink,
       work: async (receiver) => {
         await keepBusy(300);
@@ -72,7 +72,7 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
       ...new Set(sink.samples.map(({ resource }) => attributeOf(resource, "process.pid"))),
     ];
     await runReceiver({
-      config: { pids: [first.pid], reporterIntervalMs: 200 },
+      config: { pids: [first.pid], reporter_interval: 200 },
       sink,
       work: async (receiver) => {
         await sleep(600);
@@ -87,7 +87,7 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
   it("flushes the tail at its stop, long before the interval is over", async () => {
     const sink = new CollectingSink();
     const { delivered } = await runReceiver({
-      config: { reporterIntervalMs: 3_600_000 },
+      config: { reporter_interval: 3_600_000 },
       sink,
       work: () => keepBusy(500),
     });

@@ -16,7 +16,7 @@ const BUSY_MS = 2000;
 async function hostBatches(timestamps: boolean, symbolize: boolean): Promise<ProfileBatch[]> {
   const sink = new CollectingSink();
   await runReceiver({
-    config: { samplesPerSecond: 99, timestamps, reporterIntervalMs: 1000 },
+    config: { samples_per_second: 99, timestamps, reporter_interval: 1000 },
     sink,
     symbolize,
     work: () => keepBusy(BUSY_MS),

@@ -1,15 +1,17 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import type { ComponentContext, ProfileConsumer } from "../../src/pipeline/component.ts";
+import { checked } from "../../src/config/check.ts";
+import type { ProfileConsumer } from "../../src/pipeline/component.ts";
 import { SharedServices } from "../../src/pipeline/shared-services.ts";
-import { symbolizeDefaults } from "../../src/processors/symbolize/config.ts";
+import { testContext } from "../../src/pipeline/testing/context.ts";
+import { symbolizeConfig } from "../../src/processors/symbolize/config.ts";
 import { SymbolizeProcessor } from "../../src/processors/symbolize/processor.ts";
 import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { type ResolvedSample, resolvedSamples } from "../../src/profiles/resolved.ts";
-import { type EbpfConfig, ebpfDefaults } from "../../src/receivers/ebpf/config.ts";
+import { type EbpfConfig, ebpfConfig } from "../../src/receivers/ebpf/config.ts";
 import { type EbpfCounters, EbpfReceiver } from "../../src/receivers/ebpf/receiver.ts";
 import type { WindowLimits } from "../../src/receivers/ebpf/sample-window.ts";
-import { sleep, systemClock } from "../../src/support/clock.ts";
+import { sleep } from "../../src/support/clock.ts";
 import { silentLogger } from "../../src/support/logger.ts";
 import { startCommand } from "./run-command.ts";
 
@@ -62,11 +64,15 @@ export interface ReceiverRun {
 /** Runs ebpf → sink while `work` does; the counters are those after the stop. */
 export async function runReceiver(run: ReceiverRun): Promise<EbpfCounters> {
   await using shared = new SharedServices(silentLogger);
-  const context: ComponentContext = { logger: silentLogger, clock: systemClock, shared };
-  const processor = new SymbolizeProcessor(symbolizeDefaults, { ...context, next: run.sink });
+  const context = testContext({ shared });
+  const processor = new SymbolizeProcessor(checked(symbolizeConfig), {
+    ...context,
+    next: run.sink,
+  });
   if (run.symbolize) await processor.start();
   const next = run.symbolize ? processor : run.sink;
-  const config = { ...ebpfDefaults, samplesPerSecond: 999, reporterIntervalMs: 500, ...run.config };
+  const quick = { samples_per_second: 999, reporter_interval: "500ms", reporter_jitter: 0 };
+  const config = { ...checked(ebpfConfig, quick), ...run.config };
   const receiver = new EbpfReceiver(config, { ...context, next }, run.limits);
   await receiver.start();
   try {

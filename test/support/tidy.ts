@@ -26,16 +26,17 @@ const rows: readonly (readonly string[])[] = [
   ["profiles"],
   ["config"],
   ["pipeline"],
+  ["transport"],
   ["linux"],
   ["symbols"],
   ["store"],
-  ["receivers", "processors", "exporters", "extensions"],
+  ["receivers", "processors", "exporters", "connectors", "extensions"],
   ["components.ts"],
   ["service"],
   ["cli"],
   ["main.ts"],
 ];
-const componentKinds = rows[7] as readonly string[];
+const componentKinds = rows[8] as readonly string[];
 
 function isTest(path: string): boolean {
   return (

@@ -1,8 +1,12 @@
-import type { EncodableFormat } from "../../profiles/formats.ts";
+import type { Infer } from "../../config/field.ts";
+import { choice, object, text } from "../../config/schema.ts";
 
-/** Options of the `single_file` exporter. */
-export interface SingleFileConfig {
-  /** The file to write; `-` is standard output. */
-  readonly path: string;
-  readonly format: EncodableFormat;
-}
+export const singleFileConfig = object({
+  path: text({ doc: "The file to write; `-` is standard output.", required: true }),
+  format: choice(["pprof", "otlp", "otlp-json", "folded", "speedscope"], {
+    doc: "How the profile is written.",
+    default: "pprof",
+  }),
+});
+
+export type SingleFileConfig = Infer<typeof singleFileConfig>;

@@ -3,22 +3,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import type { ComponentContext } from "../../pipeline/component.ts";
-import { SharedServices } from "../../pipeline/shared-services.ts";
+import { checked } from "../../config/check.ts";
+import { testContext } from "../../pipeline/testing/context.ts";
 import { type EncodableFormat, formatOfPath, isEncodable } from "../../profiles/formats.ts";
 import { emptyProfile, ProfileBatch } from "../../profiles/profile.ts";
 import { sampleMultiset } from "../../profiles/resolved.ts";
-import { systemClock } from "../../support/clock.ts";
 import { isCollectorError } from "../../support/errors.ts";
 import { FILE_LIMITS } from "../../support/limits.ts";
-import { silentLogger } from "../../support/logger.ts";
+import { singleFileConfig } from "./config.ts";
 import { SingleFileExporter } from "./exporter.ts";
-
-const context: ComponentContext = {
-  logger: silentLogger,
-  clock: systemClock,
-  shared: new SharedServices(silentLogger),
-};
 
 const folder = mkdtempSync(join(tmpdir(), "single-file-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -30,7 +23,10 @@ function formatOf(path: string): EncodableFormat {
 }
 
 function exporterTo(path: string): SingleFileExporter {
-  return new SingleFileExporter({ path, format: formatOf(path) }, context);
+  return new SingleFileExporter(
+    checked(singleFileConfig, { path, format: formatOf(path).name }),
+    testContext(),
+  );
 }
 
 /** One sample of each value, in a function of that name. */

@@ -1,4 +1,5 @@
 import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import { encoderOf } from "../../profiles/formats.ts";
 import { mergeInto } from "../../profiles/merge.ts";
 import { ProfileBatch } from "../../profiles/profile.ts";
 import { writeOutput } from "../../support/output.ts";
@@ -33,6 +34,6 @@ export class SingleFileExporter implements Exporter {
   async stop(): Promise<void> {
     if (!this.#isStarted) return;
     this.#isStarted = false;
-    await writeOutput(this.#config.path, this.#config.format.encode(this.#gathered));
+    await writeOutput(this.#config.path, encoderOf(this.#config.format)(this.#gathered));
   }
 }

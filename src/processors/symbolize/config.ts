@@ -1,13 +1,15 @@
-/** Options of the `symbolize` processor. */
-export interface SymbolizeConfig {
-  /** Show C++ and Rust names as their language writes them. */
-  readonly demangle: boolean;
-  /**
-   * Give a frame without a name the text `libfoo.so+0x1234`, so that every tool shows it. The
-   * mapping keeps its build id and is not said to have functions.
-   */
-  readonly nameUnresolved: boolean;
-}
+import type { Infer } from "../../config/field.ts";
+import { boolean, object } from "../../config/schema.ts";
 
-/** What a user gets who sets nothing. */
-export const symbolizeDefaults: SymbolizeConfig = { demangle: true, nameUnresolved: true };
+export const symbolizeConfig = object({
+  demangle: boolean({
+    doc: "Show C++ and Rust names as their language writes them.",
+    default: true,
+  }),
+  name_unresolved: boolean({
+    doc: "Give a frame without a name the text `libfoo.so+0x1234`, so that every tool shows it. The mapping keeps its build id and is not said to have functions.",
+    default: true,
+  }),
+});
+
+export type SymbolizeConfig = Infer<typeof symbolizeConfig>;

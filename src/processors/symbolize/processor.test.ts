@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync, readSync } from "node:fs";
 import { describe, it } from "node:test";
+import { checked } from "../../config/check.ts";
 import type { SourceContext } from "../../pipeline/component.ts";
 import { SharedServices } from "../../pipeline/shared-services.ts";
+import { testContext } from "../../pipeline/testing/context.ts";
 import { emptyProfile, ProfileBatch } from "../../profiles/profile.ts";
-import { systemClock } from "../../support/clock.ts";
 import { silentLogger } from "../../support/logger.ts";
 import type { MappedFile } from "../../symbols/executables.ts";
 import { symbolServices } from "../../symbols/services.ts";
-import { symbolizeDefaults } from "./config.ts";
+import { type SymbolizeConfig, symbolizeConfig } from "./config.ts";
 import { type SymbolizeCounters, SymbolizeProcessor } from "./processor.ts";
 
 /** The running Node: it has a symbol table, a build id and code at fixed addresses. */
@@ -65,19 +66,17 @@ function namesIn({ dictionary }: ProfileBatch): string[] {
 }
 
 async function symbolized(options: {
-  config?: Partial<typeof symbolizeDefaults>;
+  config?: Partial<SymbolizeConfig>;
   buildId?: string;
 }): Promise<{ batch: ProfileBatch; counters: SymbolizeCounters }> {
   await using shared = new SharedServices(silentLogger);
   const received: ProfileBatch[] = [];
   const context: SourceContext = {
-    logger: silentLogger,
-    clock: systemClock,
-    shared,
+    ...testContext({ shared }),
     next: { consume: async (batch) => void received.push(batch) },
   };
   const { executables } = shared.get(symbolServices);
-  const processor = new SymbolizeProcessor({ ...symbolizeDefaults, ...options.config }, context);
+  const processor = new SymbolizeProcessor(checked(symbolizeConfig, options.config), context);
   await processor.start();
   executables.meet(NODE, () => Object.assign(openNode(), { identity: NODE.path }));
   await executables.settled();
@@ -132,7 +131,7 @@ describe("symbolize", () => {
   });
 
   it("leaves frames without lines when the user wants them so", async () => {
-    const { batch } = await symbolized({ config: { nameUnresolved: false } });
+    const { batch } = await symbolized({ config: { name_unresolved: false } });
     assert.deepEqual(namesIn(batch), ["_start"]);
   });
 });

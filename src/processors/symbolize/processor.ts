@@ -163,7 +163,7 @@ export class SymbolizeProcessor implements Processor {
   }
 
   #unresolvedLines(dictionary: Dictionary, location: number): number[] | undefined {
-    if (!this.#config.nameUnresolved) return undefined;
+    if (!this.#config.name_unresolved) return undefined;
     const { strings, functions } = dictionary;
     const name = unresolvedNameOf(dictionary, location);
     return [functions.intern(strings.intern(name), 0, 0, 0), 0, 0];

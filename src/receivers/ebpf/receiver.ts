@@ -80,8 +80,8 @@ export class EbpfReceiver implements Receiver {
     const processes = ProcessTable.start();
     try {
       const sampler = OnCpuSampler.start({
-        frequencyHz: this.#config.samplesPerSecond,
-        ringBytes: this.#config.ringBytes,
+        frequencyHz: this.#config.samples_per_second,
+        ringBytes: this.#config.ring_bytes,
         ...(this.#config.pids !== undefined && { pids: this.#config.pids }),
       });
       this.#running = {
@@ -90,8 +90,8 @@ export class EbpfReceiver implements Receiver {
         services,
         kernel,
         containers: new ContainerIds(),
-        frequencyHz: this.#config.samplesPerSecond,
-        wantedHz: this.#config.samplesPerSecond,
+        frequencyHz: this.#config.samples_per_second,
+        wantedHz: this.#config.samples_per_second,
         ...this.#newWindow(sampler),
         timer: setInterval(() => this.#tick(), DRAIN_INTERVAL_MS),
         isReporting: false,
@@ -169,7 +169,7 @@ export class EbpfReceiver implements Receiver {
     this.#drain(running);
     const age = this.#context.clock.monotonicNanos() - running.windowStartNs;
     const isDue =
-      age >= BigInt(this.#config.reporterIntervalMs) * 1_000_000n || running.window.isFull;
+      age >= BigInt(this.#config.reporter_interval) * 1_000_000n || running.window.isFull;
     // One report at a time: when the next component is slow, the window goes on.
     if (running.isReporting) return;
     const isOtherFrequency = running.wantedHz !== running.frequencyHz;

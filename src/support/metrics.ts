@@ -1,0 +1,109 @@
+/**
+ * The program's own telemetry, held until somebody asks for it: counters and gauges with labels,
+ * written in the text format 0.0.4 that Prometheus scrapes.
+ *
+ * Source: Prometheus, "Exposition formats".
+ */
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  /** @param amount  not negative */
+  add(amount: number): void;
+}
+
+/** Where a part of the program registers its series. */
+export interface Metrics {
+  /** A sum that only grows. The name is written without `_total`. */
+  counter(name: string, help: string, labels?: Labels): Counter;
+  /** A sum that is kept elsewhere and read when somebody asks. */
+  observedCounter(name: string, help: string, read: () => number, labels?: Labels): void;
+  /** A value that comes and goes, read when somebody asks. */
+  gauge(name: string, help: string, read: () => number, labels?: Labels): void;
+  /** The same, with these labels on every series. */
+  with(labels: Labels): Metrics;
+}
+
+/** Series of one program: labels come from configuration and from closed lists, not from data. */
+const SERIES_MAX = 10_000;
+
+interface Family {
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  /** By label text, as it is written. */
+  readonly series: Map<string, () => number>;
+}
+
+/** Holds every series of the program. */
+export class MetricRegistry {
+  readonly #families = new Map<string, Family>();
+  #seriesCount = 0;
+
+  /** The registry as a part of the program sees it. */
+  metrics(labels: Labels = {}): Metrics {
+    return {
+      counter: (name, help, own) => {
+        let sum = 0;
+        this.#add("counter", `${name}_total`, help, labelText({ ...labels, ...own }), () => sum);
+        return {
+          add: (amount) => {
+            sum += amount;
+          },
+        };
+      },
+      observedCounter: (name, help, read, own) =>
+        this.#add("counter", `${name}_total`, help, labelText({ ...labels, ...own }), read),
+      gauge: (name, help, read, own) =>
+        this.#add("gauge", name, help, labelText({ ...labels, ...own }), read),
+      with: (more) => this.metrics({ ...labels, ...more }),
+    };
+  }
+
+  /** All series as text, families and series in the order of their names. */
+  text(): string {
+    const lines: string[] = [];
+    for (const [name, { type, help, series }] of sorted(this.#families)) {
+      lines.push(`# HELP ${name} ${help.replace(/[\\\n]/g, escaped)}`, `# TYPE ${name} ${type}`);
+      for (const [labels, read] of sorted(series)) lines.push(`${name}${labels} ${read()}`);
+    }
+    return `${lines.join("\n")}\n`;
+  }
+
+  /** The value of one series, or undefined: for tests and for the program's own log lines. */
+  value(name: string, labels: Labels = {}): number | undefined {
+    return this.#families.get(name)?.series.get(labelText(labels))?.();
+  }
+
+  /** A series that is registered anew replaces the one before, as a restarted component does. */
+  #add(
+    type: Family["type"],
+    name: string,
+    help: string,
+    ...[labels, read]: [string, () => number]
+  ): void {
+    const family = this.#families.getOrInsertComputed(name, () => ({
+      type,
+      help,
+      series: new Map(),
+    }));
+    if (family.series.has(labels) || this.#seriesCount < SERIES_MAX) {
+      if (!family.series.has(labels)) this.#seriesCount++;
+      family.series.set(labels, read);
+    }
+  }
+}
+
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, escaped)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escaped(character: string): string {
+  return character === "\n" ? "\\n" : `\\${character}`;
+}
+
+function sorted<Value>(map: ReadonlyMap<string, Value>): [string, Value][] {
+  return Array.from(map).sort(([a], [b]) => (a < b ? -1 : 1));
+}
