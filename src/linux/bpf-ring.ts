@@ -110,6 +110,13 @@ export class BpfRing implements Disposable {
     };
   }
 
+  /** Bytes that wait to be read. */
+  get pendingBytes(): number {
+    if (this.#memory === undefined) return 0;
+    const { producer, consumer } = this.#memory;
+    return Number(Atomics.load(producer, 0) - Atomics.load(consumer, 0));
+  }
+
   /** See `drainRing`. Never blocks. */
   drain(visit: RecordVisitor): number {
     if (this.#memory === undefined) return 0;

@@ -18,7 +18,7 @@ export type { RawSample } from "./sample-record.ts";
 /** A clock that ticks more often than this measures itself. */
 const FREQUENCY_HZ_MAX = 10_000;
 /** How often CPUs that came or went are looked for. */
-const CPU_POLL_MS = 1000;
+const CPU_POLL_MS = 5000;
 /** Entries of the BPF maps `pids` and `cgroups`. */
 const PIDS_MAX = 8192;
 const CGROUPS_MAX = 1024;
@@ -71,16 +71,16 @@ const COUNTER_WORDS = COUNTER_FIELDS + Object.keys(sampleResult).length;
  * Order of life: start, drain…, pause, a last drain, dispose. All of it on the main thread.
  */
 export class OnCpuSampler implements Disposable {
-  readonly #owned: DisposableStack;
-  readonly #object: BpfObject;
-  readonly #ring: BpfRing;
-  readonly #clocks: CpuClocks;
-  #periodNs: number;
   /** Bytes of the ring of samples. */
   readonly ringBytes: number;
   /** Bytes of all maps, the ring among them. */
   readonly mapBytes: number;
+  readonly #owned: DisposableStack;
+  readonly #object: BpfObject;
+  readonly #ring: BpfRing;
+  readonly #clocks: CpuClocks;
   readonly #decoder = new SampleDecoder();
+  #periodNs: number;
   readonly #perCpuCounters: BigUint64Array;
   #counters: OnCpuCounters | undefined;
 
@@ -165,7 +165,7 @@ export class OnCpuSampler implements Disposable {
    * ring: each carries its own period as its value. Not during a pause.
    *
    * @throws CollectorError  CONFIG_INVALID for one out of range; as `start` when the kernel
-   *   refuses the new clocks, which are tried again every second
+   *   refuses the new clocks, which are tried again every few seconds
    */
   setFrequency(frequencyHz: number): void {
     assertFrequency(frequencyHz);
@@ -180,6 +180,11 @@ export class OnCpuSampler implements Disposable {
 
   resume(): void {
     this.#clocks.resume();
+  }
+
+  /** How full the ring is, from 0 to 1. */
+  get ringShare(): number {
+    return this.#ring.pendingBytes / this.ringBytes;
   }
 
   /**

@@ -29,7 +29,7 @@ export interface HostScan {
 }
 
 /** How often CPUs that came or went are looked for. */
-const CPUS_INTERVAL_NS = 2_000_000_000n;
+const CPUS_INTERVAL_NS = 5_000_000_000n;
 
 /** This host. Records come from the moment on when it is opened. */
 export class HostProcessSources implements ProcessSources {

@@ -85,18 +85,24 @@ export class ProcessTable implements Disposable {
     }
   }
 
-  /** Takes in what happened up to now. Never waits; the rings bound the work. */
-  drain(): void {
+  /**
+   * Takes in what happened up to now. Never waits; the rings bound the work.
+   *
+   * @returns false when nothing did
+   */
+  drain(): boolean {
     const nowNs = this.#sources.nowNs();
     this.#drains++;
     this.#procReadsLeft = PROC_READS_PER_DRAIN_MAX;
     this.#unreadable.clear();
-    for (const record of this.#sources.drain(nowNs)) this.#apply(record);
+    const records = this.#sources.drain(nowNs);
+    for (const record of records) this.#apply(record);
     const sinceScan = nowNs - this.#scannedAtNs;
-    if (sinceScan >= (this.#needsRescan ? RESCAN_INTERVAL_NS : RESYNC_INTERVAL_NS)) {
-      this.#rescan(nowNs);
-    }
-    this.#history.enforceLimits();
+    const scans = sinceScan >= (this.#needsRescan ? RESCAN_INTERVAL_NS : RESYNC_INTERVAL_NS);
+    if (scans) this.#rescan(nowNs);
+    const hasNews = records.length > 0 || scans;
+    if (hasNews) this.#history.enforceLimits();
+    return hasNews;
   }
 
   /** The program that ran in a process at that time, which the last drain has passed. */

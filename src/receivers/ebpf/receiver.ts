@@ -7,16 +7,17 @@ import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
 import { ContainerIds } from "./container-ids.ts";
+import { DRAIN_BUSY_MS, DrainPace } from "./drain-pace.ts";
 import { openerOf } from "./executable-opener.ts";
 import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 import { type ProcessCounters, ProcessTable } from "./process-table.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 
-/** How often the ring and the side-band are read. A full ring loses samples, so often enough. */
-const DRAIN_INTERVAL_MS = 100;
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
+/** How often what ended longer ago is looked for. */
+const EXPIRE_INTERVAL_NS = 1_000_000_000n;
 
 /** What the receiver has done since its last start. Taken = delivered + lost, exactly, once it has stopped. */
 export interface EbpfCounters {
@@ -93,7 +94,9 @@ export class EbpfReceiver implements Receiver {
         frequencyHz: this.#config.samples_per_second,
         wantedHz: this.#config.samples_per_second,
         ...this.#newWindow(sampler),
-        timer: setInterval(() => this.#tick(), DRAIN_INTERVAL_MS),
+        pace: new DrainPace(),
+        timer: setTimeout(() => this.#tick(), DRAIN_BUSY_MS),
+        expiredAtNs: 0n,
         isReporting: false,
         report: Promise.resolve(),
       };
@@ -131,7 +134,7 @@ export class EbpfReceiver implements Receiver {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
-    clearInterval(running.timer);
+    clearTimeout(running.timer);
     try {
       await finish(running);
     } finally {
@@ -166,10 +169,14 @@ export class EbpfReceiver implements Receiver {
   #tick(): void {
     const running = this.#running;
     if (running === undefined) return;
-    this.#drain(running);
-    const age = this.#context.clock.monotonicNanos() - running.windowStartNs;
-    const isDue =
-      age >= BigInt(this.#config.reporter_interval) * 1_000_000n || running.window.isFull;
+    clearTimeout(running.timer);
+    const { ringShare } = running.sampler;
+    const hasProcessNews = this.#drain(running);
+    const wait = running.pace.next({ hasProcessNews, ringShare });
+    const ageMs = Number(this.#context.clock.monotonicNanos() - running.windowStartNs) / 1e6;
+    const leftMs = this.#config.reporter_interval - ageMs;
+    const isDue = leftMs <= 0 || running.window.isFull;
+    running.timer = setTimeout(() => this.#tick(), isDue ? wait : Math.min(wait, leftMs));
     // One report at a time: when the next component is slow, the window goes on.
     if (running.isReporting) return;
     const isOtherFrequency = running.wantedHz !== running.frequencyHz;
@@ -190,29 +197,37 @@ export class EbpfReceiver implements Receiver {
     try {
       sampler.setFrequency(wantedHz);
     } catch (error) {
-      // The clocks are looked for again every second, so that sampling comes back.
+      // The clocks are looked for again every few seconds, so that sampling comes back.
       this.#context.logger.error("the frequency could not be changed", {
         reason: messageOf(error),
       });
     }
   }
 
-  #drain(running: Running): void {
+  /** True when processes came, went or mapped something since the last drain. */
+  #drain(running: Running): boolean {
     const { window, sampler, processes } = running;
     if (window.isFull && running.isReporting) {
       // The next component is slow: the ring fills, and the kernel counts what is lost. What
       // ended meanwhile is kept for the samples that the ring still holds.
-      processes.drain();
-      return;
+      return processes.drain();
     }
     sampler.drain((sample) => window.add(sample));
     // After the samples: what the kernel said of their processes before them is now there.
-    processes.drain();
+    const hasProcessNews = processes.drain();
     const newRows = window.settle((sample) =>
       processes.imageOrUnknown(sample.pid, sample.timeNs, sample.processName),
     );
     for (const row of newRows) this.#meet(running, row);
-    processes.expire(this.#context.clock.monotonicNanos() - ENDED_PROCESS_KEPT_NS);
+    this.#expire(running);
+    return hasProcessNews;
+  }
+
+  #expire(running: Running): void {
+    const nowNs = this.#context.clock.monotonicNanos();
+    if (nowNs - running.expiredAtNs < EXPIRE_INTERVAL_NS) return;
+    running.expiredAtNs = nowNs;
+    running.processes.expire(nowNs - ENDED_PROCESS_KEPT_NS);
   }
 
   /** Has what only a running process can tell read while it still runs. */
@@ -334,7 +349,9 @@ interface Running extends WindowState {
   /** Of the clocks, and what they are to be changed to. */
   frequencyHz: number;
   wantedHz: number;
-  timer: NodeJS.Timeout | undefined;
+  readonly pace: DrainPace;
+  timer: NodeJS.Timeout;
+  expiredAtNs: bigint;
   isReporting: boolean;
   report: Promise<void>;
 }
