@@ -5,7 +5,9 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { TlsOptions } from "node:tls";
 import { gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import { sleep } from "../../src/support/clock.ts";
 
@@ -31,7 +33,7 @@ export interface ReceivedRequest {
 
 /** An HTTP server on loopback that keeps what it gets and fails when it is told to. */
 export interface HttpSink extends AsyncDisposable {
-  /** "http://127.0.0.1:PORT", without a slash at its end. */
+  /** "http://127.0.0.1:PORT" (or https), without a slash at its end. */
   readonly endpoint: string;
   readonly requests: readonly ReceivedRequest[];
   /** Connections taken since the start. */
@@ -54,15 +56,20 @@ const decoders: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
 const WAIT_MAX_MS = 20_000;
 const POLL_MS = 5;
 
-/** Starts a sink whose `work` answers every request that no fault was ordered for. */
+/**
+ * Starts a sink whose `work` answers every request that no fault was ordered for.
+ *
+ * @param tls  key, certificate and what clients must show; plain HTTP without it
+ */
 export async function startHttpSink(
   work: (request: ReceivedRequest) => HttpAnswer,
+  tls?: TlsOptions,
 ): Promise<HttpSink> {
   const requests: ReceivedRequest[] = [];
   let fault: HttpFault | undefined;
   let faultsLeft = 0;
   let connectionCount = 0;
-  const server = createServer((message, response) => {
+  const listen = (message: IncomingMessage, response: ServerResponse): void => {
     receive(message).then(
       (request) => {
         requests.push(request);
@@ -72,11 +79,12 @@ export async function startHttpSink(
       // The sender went away within its request: nobody waits for an answer.
       () => message.destroy(),
     );
-  });
+  };
+  const server = tls === undefined ? createServer(listen) : createTlsServer(tls, listen);
   server.on("connection", () => connectionCount++);
   await once(server.listen(0, "127.0.0.1"), "listening");
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     get connectionCount() {
       return connectionCount;
