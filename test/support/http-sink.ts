@@ -83,8 +83,9 @@ export async function startHttpSink(
   const server = tls === undefined ? createServer(listen) : createTlsServer(tls, listen);
   server.on("connection", () => connectionCount++);
   await once(server.listen(0, "127.0.0.1"), "listening");
+  const scheme = tls === undefined ? "http" : "https";
   return {
-    endpoint: `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     get connectionCount() {
       return connectionCount;

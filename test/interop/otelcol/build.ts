@@ -82,7 +82,7 @@ if (isCollectorBuilt()) {
   await build(collectorPath());
 } else {
   say(
-    `needs Go 1.${GO_MINOR_MIN} or newer to build the OpenTelemetry Collector, and there is none; ` +
+    `Go 1.${GO_MINOR_MIN} or newer builds the OpenTelemetry Collector, and there is none; ` +
       "the tests against it are skipped.",
   );
   if (process.env["CI"] === "true") process.exitCode = 1;
