@@ -64,9 +64,11 @@ const ways: readonly { name: string; way: "grpc" | "http"; send: Send }[] = [
   },
 ];
 
-describe("the OpenTelemetry Collector", { skip: requirement("otelcol") }, () => {
+const skip = requirement("otelcol");
+
+describe("the OpenTelemetry Collector", () => {
   for (const { name, way, send } of ways) {
-    it(`takes by ${name} what its own profiler sent and what we make of it`, async () => {
+    it(`takes by ${name} what its own profiler sent and what we make of it`, { skip }, async () => {
       using folder = temporaryFolder();
       await using collector = await startCollector(folder.path);
       for (const { bytes } of genuinePayloads) {
@@ -85,7 +87,7 @@ describe("the OpenTelemetry Collector", { skip: requirement("otelcol") }, () => 
     });
   }
 
-  it("shows what has arrived while it runs", async () => {
+  it("shows what has arrived while it runs", { skip }, async () => {
     using folder = temporaryFolder();
     await using collector = await startCollector(folder.path);
     await call(collector, genuinePayloads[0]?.bytes ?? new Uint8Array());
@@ -95,7 +97,7 @@ describe("the OpenTelemetry Collector", { skip: requirement("otelcol") }, () => 
     assert.equal(collector.profiles("grpc").length, 1);
   });
 
-  it("refuses what is no profile", async () => {
+  it("refuses what is no profile", { skip }, async () => {
     using folder = temporaryFolder();
     await using collector = await startCollector(folder.path);
     await assert.rejects(call(collector, Uint8Array.of(0xff, 0xff)), /INVALID_ARGUMENT|INTERNAL/);
