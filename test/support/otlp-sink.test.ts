@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientOptions,
+  compressionAlgorithms,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { decodeOtlp } from "../../src/profiles/otlp/decode.ts";
 import { encodeOtlpJson } from "../../src/profiles/otlp/json-encode.ts";
 import type { ProfileBatch } from "../../src/profiles/profile.ts";
@@ -37,8 +45,12 @@ async function post(
 }
 
 /** One call on a connection of its own; the error's code is grpc-js's. */
-async function call({ endpoint }: OtlpGrpcSink, message: Uint8Array): Promise<Uint8Array> {
-  const client = new Client(endpoint, credentials.createInsecure());
+async function call(
+  { endpoint }: OtlpGrpcSink,
+  message: Uint8Array,
+  options: ClientOptions = {},
+): Promise<Uint8Array> {
+  const client = new Client(endpoint, credentials.createInsecure(), options);
   const metadata = new Metadata();
   metadata.set("x-scope-orgid", "team");
   const same = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
@@ -135,6 +147,15 @@ describe("the OTLP sink over gRPC", () => {
     assertTaken(sink.batches, payloads);
     assert.equal(sink.connectionCount, payloads.length);
     assert.equal(sink.requests[0]?.metadata["x-scope-orgid"], "team");
+  });
+
+  it("takes a compressed message and tells how much came over the wire", async () => {
+    await using sink = await startOtlpGrpcSink();
+    const large = payloads.at(-1) ?? new Uint8Array();
+    await call(sink, large, { "grpc.default_compression_algorithm": compressionAlgorithms.gzip });
+    assertTaken(sink.batches, [large]);
+    assert.ok(sink.wireBytes > large.length / 10);
+    assert.ok(sink.wireBytes < large.length / 2);
   });
 
   it("tells that it took a part only", async () => {

@@ -56,6 +56,8 @@ export interface OtlpGrpcSink extends AsyncDisposable, OtlpReceiver {
   /** Every call that came, whatever it was answered. */
   readonly requests: readonly ReceivedCall[];
   readonly connectionCount: number;
+  /** Over all connections, as they came: with compression, framing and TLS. */
+  readonly wireBytes: number;
   /** Fails the next `times` calls, or all until recover(). */
   fail(fault: GrpcFault, times?: number): void;
   recover(): void;
@@ -151,6 +153,7 @@ class GrpcSink implements OtlpGrpcSink {
   #fault: GrpcFault | undefined;
   #faultsLeft = 0;
   #connectionCount = 0;
+  #wireBytesOfClosed = 0;
 
   constructor(credentials: ServerCredentials) {
     const same = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
@@ -171,7 +174,10 @@ class GrpcSink implements OtlpGrpcSink {
     this.#tcp = createServer((socket) => {
       this.#connectionCount++;
       this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("close", () => {
+        this.#wireBytesOfClosed += socket.bytesRead;
+        this.#sockets.delete(socket);
+      });
       // A client that goes away is no concern of the sink's.
       socket.on("error", () => {});
       injector.injectConnection(socket);
@@ -188,6 +194,13 @@ class GrpcSink implements OtlpGrpcSink {
 
   get connectionCount(): number {
     return this.#connectionCount;
+  }
+
+  get wireBytes(): number {
+    return [...this.#sockets].reduce(
+      (total, { bytesRead }) => total + bytesRead,
+      this.#wireBytesOfClosed,
+    );
   }
 
   succeedPartially(partialSuccess: PartialSuccess | undefined): void {
