@@ -78,7 +78,7 @@ async function build(path: string): Promise<void> {
 if (isCollectorBuilt()) {
   say(`is built: ${collectorPath()}`);
 } else if (isGoRecent()) {
-  say("building the OpenTelemetry Collector, once; from nothing it takes about 4 minutes.");
+  say("building the OpenTelemetry Collector, once; from nothing it takes 2 to 4 minutes.");
   await build(collectorPath());
 } else {
   say(
