@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { checked } from "../src/config/check.ts";
+import { pprof } from "../src/exporters/pprof/index.ts";
 import { singleFile } from "../src/exporters/single_file/index.ts";
 import type { Component, ProfileConsumer, SourceContext } from "../src/pipeline/component.ts";
 import { SharedServices } from "../src/pipeline/shared-services.ts";
@@ -50,10 +51,14 @@ function consumeOne(component: Component): Promise<void> {
   return (component as Component & ProfileConsumer).consume(batchOf(SAMPLES));
 }
 
-function otlp(): EncodableFormat {
-  const format = formatOfPath("x.otlp.pb");
+function formatOf(path: string): EncodableFormat {
+  const format = formatOfPath(path);
   assert.ok(format !== undefined && isEncodable(format));
   return format;
+}
+
+function totalIn(path: string): number {
+  return totalOf(formatOf(path).decode(readFileSync(path), FILE_LIMITS));
 }
 
 const candidates: readonly Candidate[] = [
@@ -82,8 +87,17 @@ const candidates: readonly Candidate[] = [
     feed: consumeOne,
     output: (_sink, folder) => {
       const path = folder.file("out.otlp.pb");
-      return existsSync(path) ? totalOf(otlp().decode(readFileSync(path), FILE_LIMITS)) : 0;
+      return existsSync(path) ? totalIn(path) : 0;
     },
+  },
+  {
+    type: pprof.type,
+    skip: false,
+    create: (context, folder) =>
+      pprof.create(checked(pprof.config, { directory: folder.path }), context),
+    feed: consumeOne,
+    output: (_sink, folder) =>
+      readdirSync(folder.path).reduce((sum, name) => sum + totalIn(folder.file(name)), 0),
   },
 ];
 
