@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { isCollectorError, messageOf } from "../support/errors.ts";
 import { escapeControl } from "../support/logger.ts";
 import { nearestName } from "../support/nearest-name.ts";
+import { addCollectorCommands } from "./collector-commands.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
 
 /**
@@ -33,6 +34,7 @@ function createProgram(version: string, exitWith: (code: number) => void): Comma
     .exitOverride()
     .addHelpText("after", ROOT_EXAMPLES);
   addRecord(program, exitWith);
+  addCollectorCommands(program, exitWith);
   addConvert(program, exitWith);
   addDoctor(program, exitWith);
   for (const command of [program, ...program.commands]) nameTheNearest(command);
@@ -132,7 +134,10 @@ function reportError(error: unknown): number {
   // Commander has printed its own message, with the nearest right name.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (isCollectorError(error)) {
-    process.stderr.write(`obsforge: ${escapeControl(error.message)}\n`);
+    // A configuration may have several faults, each on a line of its own.
+    for (const line of error.message.split("\n")) {
+      process.stderr.write(`obsforge: ${escapeControl(line)}\n`);
+    }
     return error.code === "CONFIG_INVALID" ? EXIT_USAGE : EXIT_FAILURE;
   }
   const detail = error instanceof Error && error.stack ? error.stack : messageOf(error);
@@ -185,6 +190,7 @@ const ROOT_EXAMPLES = `
 Examples:
   obsforge record -p 1234 -d 10 -o cpu.pb.gz     ten seconds of one process, for go tool pprof
   obsforge record -o build.speedscope.json -- make -j4
+  obsforge run --config config/agent.yaml        all day, as the Collector's YAML says
   obsforge convert cpu.pb.gz cpu.folded
   obsforge doctor                                what this machine lets the profiler do
 `;

@@ -28,3 +28,11 @@ export class Interruption implements Disposable {
     for (const name of SIGNALS) process.off(name, this.#onSignal);
   }
 }
+
+/** Resolves when the signal aborts, at once when it has. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -6,11 +6,11 @@ import { CollectorError } from "../support/errors.ts";
 import { STANDARD_STREAM } from "../support/output.ts";
 import type { RecordFlags } from "./command-line.ts";
 import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
-import { Interruption } from "./interruption.ts";
+import { aborted, Interruption } from "./interruption.ts";
 import { encodableFormat } from "./profile-file.ts";
 import { ProfiledCommand } from "./profiled-command.ts";
-import { RecordPipeline } from "./record-pipeline.ts";
 import { RecordProgress } from "./record-progress.ts";
+import { RecordService } from "./record-service.ts";
 import { requireProcesses, untilProcessesEnd } from "./target-processes.ts";
 
 export interface RecordOptions extends RecordFlags {
@@ -30,15 +30,15 @@ export async function runRecord(options: RecordOptions): Promise<number> {
   const pids = targetPids(options);
 
   using interruption = new Interruption();
-  await using pipeline = new RecordPipeline({ ...options, pids, format });
-  await pipeline.start();
+  await using service = await RecordService.create({ ...options, pids, format: format.name });
+  await service.start();
   await using command = await prepareCommand(options.command);
-  if (command !== undefined) pipeline.receiver.addPid(command.pid);
-  using progress = new RecordProgress(options, () => pipeline.receiver.counters);
+  if (command !== undefined) service.receiver.addPid(command.pid);
+  using progress = new RecordProgress(options, () => service.receiver.counters);
   command?.release();
   await untilDone(options, command, interruption.signal);
-  await pipeline.finish();
-  progress.finish(pipeline.shares());
+  await service.finish();
+  progress.finish(service.shares());
   if (command === undefined) return 0;
   await command.end();
   return interruption.signalNumber === 0
@@ -78,13 +78,6 @@ async function untilDone(
   else if (options.pid !== undefined) ends.push(untilProcessesEnd(options.pid, signal));
   await Promise.race(ends);
   done.abort();
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 async function requireWritableFolder(output: string): Promise<void> {

@@ -17,6 +17,8 @@ export interface Component {
   start(): Promise<void>;
   /** Resolves when everything accepted was passed on and every resource is given back. */
   stop(): Promise<void>;
+  /** Gives every resource back and delivers nothing; for a component whose stop writes. */
+  abandon?(): Promise<void>;
 }
 
 export interface ProfileConsumer {

@@ -3,6 +3,8 @@
  * anything, so control characters are written as escapes [S18].
  */
 
+import type { Clock } from "./clock.ts";
+
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -15,19 +17,56 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
 }
 
+/** How a record becomes a line; without the line's end. */
+export type LineFormat = (level: LogLevel, message: string, fields: LogFields) => string;
+
 /** A logger that writes lines of at least `level` with `write`. */
-export function createLogger(level: LogLevel, write: (line: string) => void): Logger {
+export function createLogger(
+  level: LogLevel,
+  write: (line: string) => void,
+  format: LineFormat = plainLine,
+): Logger {
   const threshold = logLevels.indexOf(level);
   const at =
     (name: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
-      if (logLevels.indexOf(name) < threshold) return;
-      const rest = Object.entries(fields).map(
-        ([key, value]) => ` ${key}=${escapeControl(String(value))}`,
-      );
-      write(`${name.toUpperCase()} ${escapeControl(message)}${rest.join("")}\n`);
+      if (logLevels.indexOf(name) >= threshold) write(`${format(name, message, fields)}\n`);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A logger whose every record has these fields too, first. */
+export function loggerWith(logger: Logger, own: LogFields): Logger {
+  const at =
+    (name: LogLevel) =>
+    (message: string, fields: LogFields = {}): void =>
+      logger[name](message, { ...own, ...fields });
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** `INFO message key=value`, for a command that a person watches. */
+export function plainLine(level: LogLevel, message: string, fields: LogFields): string {
+  const rest = Object.entries(fields).map(
+    ([key, value]) => ` ${escapeControl(key)}=${escapeControl(String(value))}`,
+  );
+  return `${level.toUpperCase()} ${escapeControl(message)}${rest.join("")}`;
+}
+
+/** The same after the time, for a log that is kept. */
+export function timedLine(clock: Clock): LineFormat {
+  return (level, message, fields) => `${timeText(clock)} ${plainLine(level, message, fields)}`;
+}
+
+/** One JSON object with otelcol's keys: level, ts, msg, then the fields. */
+export function jsonLine(clock: Clock): LineFormat {
+  return (level, message, fields) =>
+    JSON.stringify({ level, ts: timeText(clock), msg: message, ...fields }, (_key, value) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+}
+
+function timeText(clock: Clock): string {
+  return new Date(Number(clock.unixNanos() / 1_000_000n)).toISOString();
 }
 
 export const silentLogger: Logger = createLogger("error", () => {});

@@ -36,4 +36,8 @@ export class SingleFileExporter implements Exporter {
     this.#isStarted = false;
     await writeOutput(this.#config.path, encoderOf(this.#config.format)(this.#gathered));
   }
+
+  async abandon(): Promise<void> {
+    this.#isStarted = false;
+  }
 }

@@ -1,0 +1,22 @@
+import type { AnyField } from "./field.ts";
+import { REDACTED } from "./secret.ts";
+
+/**
+ * A copy of a configuration's value to show, with `[REDACTED]` where its field is a secret, and
+ * where no field says what it is.
+ */
+export function redacted(field: AnyField | undefined, value: unknown): unknown {
+  if (value === null || value === undefined) return value;
+  if (field === undefined) return REDACTED;
+  const { kind, fields, item } = field.info;
+  if (kind === "secret") return REDACTED;
+  if (Array.isArray(value)) {
+    return value.map((element) => (item === undefined ? element : redacted(item, element)));
+  }
+  if (typeof value !== "object" || (fields === undefined && item === undefined)) return value;
+  const copy = Object.create(null) as Record<string, unknown>;
+  for (const [key, element] of Object.entries(value)) {
+    copy[key] = redacted(fields === undefined ? item : fields[key], element);
+  }
+  return copy;
+}

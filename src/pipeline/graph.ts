@@ -1,0 +1,216 @@
+import type { ProfileBatch } from "../profiles/profile.ts";
+import { messageOf } from "../support/errors.ts";
+import type {
+  Component,
+  ComponentContext,
+  ComponentKind,
+  ConnectorDefinition,
+  ExporterDefinition,
+  ProcessorDefinition,
+  ProfileConsumer,
+  ReceiverDefinition,
+  SourceContext,
+} from "./component.ts";
+import { Delivery } from "./delivery.ts";
+import { type FanOutTarget, fanOut } from "./fan-out.ts";
+import {
+  type Configured,
+  type GraphSpec,
+  nodeKey,
+  type PipelineSpec,
+  pipelinesOf,
+} from "./graph-spec.ts";
+
+/** What all components of a graph get; `contextOf` adds what is each one's own. */
+export type ContextOf = (kind: ComponentKind, id: string) => ComponentContext;
+
+interface Node {
+  readonly kind: ComponentKind;
+  readonly id: string;
+  readonly component: Component;
+  /** In front of an exporter. */
+  readonly delivery?: Delivery;
+}
+
+/**
+ * The components of a configuration, connected. Receivers, exporters and connectors that stand in
+ * several pipelines are one instance; a processor is one for each pipeline.
+ *
+ * Three phases: build from the exporters back to the receivers; start in that order; stop in the
+ * other, each component when all that feeds it has passed on what it had.
+ */
+export class Graph {
+  /** In the order of the start: whatever a component sends to stands before it. */
+  readonly #nodes: readonly Node[];
+  readonly #running: Node[] = [];
+
+  private constructor(nodes: readonly Node[]) {
+    this.#nodes = nodes;
+  }
+
+  /** Creates every component that a pipeline uses. Nothing runs yet. */
+  static async build(spec: GraphSpec, contextOf: ContextOf): Promise<Graph> {
+    const builder = new Builder(spec, contextOf);
+    await builder.build();
+    return new Graph(builder.nodes);
+  }
+
+  /** Starts all; when one cannot, stops those that run, and rejects with its reason. */
+  async start(): Promise<void> {
+    for (const node of this.#nodes) {
+      this.#running.push(node);
+      try {
+        await node.component.start();
+      } catch (error) {
+        this.#running.pop();
+        await this.abandon();
+        throw error;
+      }
+    }
+  }
+
+  /** Stops all, receivers first. One that cannot stop keeps no other from it. */
+  stop(): Promise<void> {
+    return this.#end(async ({ component, delivery }) => {
+      await delivery?.drained();
+      await component.stop();
+    });
+  }
+
+  /** Gives everything back without delivering what is on its way: the way out after an error. */
+  abandon(): Promise<void> {
+    return this.#end(({ component }) => component.abandon?.() ?? component.stop());
+  }
+
+  /** A component by its place in the configuration; the first of a processor's instances. */
+  find(kind: ComponentKind, id: string): Component | undefined {
+    return this.#nodes.find((node) => node.kind === kind && node.id === id)?.component;
+  }
+
+  async #end(end: (node: Node) => Promise<void>): Promise<void> {
+    const errors: unknown[] = [];
+    for (let node = this.#running.pop(); node !== undefined; node = this.#running.pop()) {
+      try {
+        await end(node);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length === 1) throw errors[0];
+    if (errors.length > 1) throw new AggregateError(errors, errors.map(messageOf).join("; "));
+  }
+}
+
+/** Creates components from the far end of the pipelines to their beginning, each once. */
+class Builder {
+  readonly nodes: Node[] = [];
+  readonly #spec: GraphSpec;
+  readonly #contextOf: ContextOf;
+  readonly #targets = new Map<string, Promise<FanOutTarget>>();
+
+  constructor(spec: GraphSpec, contextOf: ContextOf) {
+    this.#spec = spec;
+    this.#contextOf = contextOf;
+  }
+
+  async build(): Promise<void> {
+    for (const [id, { definition, config }] of this.#spec.extensions) {
+      const component = await definition.create(config, this.#contextOf("extension", id));
+      this.nodes.push({ kind: "extension", id, component });
+    }
+    for (const pipeline of this.#spec.pipelines.keys()) await this.#pipeline(pipeline);
+    for (const [id, configured] of this.#spec.receivers) await this.#receiver(id, configured);
+  }
+
+  async #receiver(
+    id: string,
+    { definition, config }: Configured<ReceiverDefinition>,
+  ): Promise<void> {
+    const pipelines = pipelinesOf(id, this.#spec);
+    // Configured and used by no pipeline.
+    if (pipelines.length === 0) return;
+    const { consumer } = await this.#allOf(pipelines);
+    const context = this.#contextOf("receiver", id);
+    const next = counted(consumer, context);
+    const component = await definition.create(config, { ...context, next });
+    this.nodes.push({ kind: "receiver", id, component });
+  }
+
+  #allOf(pipelines: readonly string[]): Promise<FanOutTarget> {
+    return Promise.all(pipelines.map((id) => this.#pipeline(id))).then(fanOut);
+  }
+
+  /** The head of a pipeline: its first processor, or what its exporters are together. */
+  #pipeline(id: string): Promise<FanOutTarget> {
+    return this.#once(`pipeline ${id}`, async () => {
+      const { processors, exporters } = this.#spec.pipelines.get(id) as PipelineSpec;
+      const ends = exporters.map((exporter) => this.#exporter(exporter));
+      let target = fanOut(await Promise.all(ends));
+      for (const processor of processors.toReversed()) {
+        target = await this.#processor(processor, target);
+      }
+      return target;
+    });
+  }
+
+  async #processor(id: string, behind: FanOutTarget): Promise<FanOutTarget> {
+    const { definition, config } = this.#spec.processors.get(id) as Configured<ProcessorDefinition>;
+    const context: SourceContext = {
+      ...this.#contextOf("processor", id),
+      next: behind.consumer,
+    };
+    const component = await definition.create(config, context);
+    this.nodes.push({ kind: "processor", id, component });
+    const changesBatches = definition.changesBatches || behind.changesBatches;
+    return { consumer: component, changesBatches };
+  }
+
+  #exporter(id: string): Promise<FanOutTarget> {
+    return this.#once(nodeKey("exporter", id), async () => {
+      if (this.#spec.connectors.has(id)) return this.#connector(id);
+      const { definition, config } = this.#spec.exporters.get(id) as Configured<ExporterDefinition>;
+      const context = this.#contextOf("exporter", id);
+      const component = await definition.create(config, context);
+      const delivery = new Delivery(component, context);
+      this.nodes.push({ kind: "exporter", id, component, delivery });
+      return { consumer: delivery, changesBatches: false };
+    });
+  }
+
+  async #connector(id: string): Promise<FanOutTarget> {
+    const { definition, config } = this.#spec.connectors.get(id) as Configured<ConnectorDefinition>;
+    const behind = await this.#allOf(pipelinesOf(id, this.#spec));
+    const context = { ...this.#contextOf("connector", id), next: behind.consumer };
+    const component = await definition.create(config, context);
+    this.nodes.push({ kind: "connector", id, component });
+    return { consumer: component, changesBatches: behind.changesBatches };
+  }
+
+  #once(key: string, create: () => Promise<FanOutTarget>): Promise<FanOutTarget> {
+    return this.#targets.getOrInsertComputed(key, create);
+  }
+}
+
+/** Counts what a receiver hands over, under otelcol's names. */
+function counted(next: ProfileConsumer, { metrics }: ComponentContext): ProfileConsumer {
+  const accepted = metrics.counter(
+    "otelcol_receiver_accepted_profile_samples",
+    "Samples that the pipelines took over.",
+  );
+  const refused = metrics.counter(
+    "otelcol_receiver_refused_profile_samples",
+    "Samples that the pipelines did not take.",
+  );
+  return {
+    async consume(batch: ProfileBatch): Promise<void> {
+      const samples = batch.sampleCount;
+      try {
+        await next.consume(batch);
+        accepted.add(samples);
+      } catch (error) {
+        refused.add(samples);
+        throw error;
+      }
+    },
+  };
+}
