@@ -7,6 +7,8 @@ import {
 } from "./executable-file.ts";
 import type { Symbolizer } from "./symbolizer.ts";
 
+/** Files that are held open; beyond it the one met first is opened again when it is needed. */
+const HELD_MAX = 256;
 /** Files that are known at once; beyond it the one met first is forgotten. */
 const EXECUTABLES_MAX = 16_384;
 
@@ -29,8 +31,9 @@ export type IdentifiedSource = FileSource & { readonly identity: string };
 
 /**
  * The files with code that receivers have met: the receiver knows the process through which a
- * file can be opened, the symbolizer knows only what a profile says of it. Each file is read
- * once, when it is met first, because its process may be short-lived.
+ * file can be opened, the symbolizer knows only what a profile says of it. Each file is
+ * identified once, when it is met first, because its process may be short-lived, and stays open
+ * until its names were asked for.
  *
  * Files are told apart by their inode, not by the build id that they claim: any program can
  * claim that of the C library, and would else give its names to everybody.
@@ -44,8 +47,11 @@ export class ExecutableRegistry {
   /** Why files were not read, by path: only a reason, so another file of that path does no harm. */
   readonly #unread = new Map<string, Missing>();
   readonly #unsettled = new Set<Promise<void>>();
-  /** Set by who will want names: symbols are then read together with the identity. */
-  loadSymbols = false;
+  /** Open files, in the order in which they were met, and in which turn that was. */
+  readonly #held = new Map<Executable, number>();
+  #turn = 0;
+  /** Set by who will want names, and will call `releaseHeld`: files then stay open. */
+  wantsNames = false;
 
   constructor(symbolizer: Symbolizer) {
     this.#symbolizer = symbolizer;
@@ -102,46 +108,98 @@ export class ExecutableRegistry {
     while (this.#unsettled.size > 0) await Promise.all(this.#unsettled);
   }
 
+  /**
+   * Closes the files that were met before the last call: what is asked after each batch leaves
+   * those open that were met while it was on its way, and belong to the next one.
+   */
+  releaseHeld(): void {
+    for (const [executable, turn] of this.#held) {
+      if (turn < this.#turn) this.#release(executable);
+    }
+    this.#turn++;
+  }
+
+  /** Closes every file. */
+  [Symbol.dispose](): void {
+    for (const executable of this.#held.keys()) this.#release(executable);
+  }
+
   #read(executable: Executable): void {
-    const reading = this.#symbolizer.identify(executable, this.loadSymbols).then((info) => {
+    this.#held.set(executable, this.#turn);
+    for (const oldest of this.#held.keys()) {
+      if (this.#held.size <= HELD_MAX) break;
+      this.#release(oldest);
+    }
+    const reading = this.#symbolizer.identify(executable).then((info) => {
       executable.info = info;
-      executable.closeFirst();
+      if (!this.wantsNames || isMissing(info)) this.#release(executable);
       this.#unsettled.delete(reading);
     });
     this.#unsettled.add(reading);
   }
+
+  #release(executable: Executable): void {
+    this.#held.delete(executable);
+    executable.release();
+  }
 }
 
-/** One file. It is open from the moment it was met until it has been read. */
+/** One file, open from the moment it was met until it is released. */
 class Executable implements ExecutableFile {
   readonly key: string;
   readonly buildId: string;
   info: ExecutableInfo | Missing = NOT_READ;
   readonly #reopen: () => IdentifiedSource | Missing;
-  #first: IdentifiedSource | undefined;
+  #held: HeldSource | undefined;
 
   constructor(buildId: string, first: IdentifiedSource, reopen: () => IdentifiedSource | Missing) {
     this.key = first.identity;
     this.buildId = buildId;
-    this.#first = first;
+    this.#held = new HeldSource(first);
     this.#reopen = reopen;
   }
 
   /** The file that was met, or again the same one. */
   open(): FileSource | Missing {
-    const first = this.#first;
-    this.#first = undefined;
-    if (first !== undefined) return first;
+    if (this.#held !== undefined) return this.#held.lend();
     const again = this.#reopen();
     if (isMissing(again) || again.identity === this.key) return again;
     closeSource(again);
     return { missing: "another file has its place now" };
   }
 
-  /** Closes the file if nobody asked for it. */
-  closeFirst(): void {
-    if (this.#first !== undefined) closeSource(this.#first);
-    this.#first = undefined;
+  /** Closes the file that was met, as soon as nobody reads it. */
+  release(): void {
+    this.#held?.[Symbol.dispose]();
+    this.#held = undefined;
+  }
+}
+
+/** A source that is closed when its owner and everybody whom it was lent to are done with it. */
+class HeldSource implements Disposable {
+  readonly #source: FileSource;
+  /** The owner, and each loan that is open. */
+  #users = 1;
+
+  constructor(source: FileSource) {
+    this.#source = source;
+  }
+
+  lend(): FileSource {
+    if (!("fd" in this.#source)) return this.#source;
+    this.#users++;
+    let isOpen = true;
+    return {
+      fd: this.#source.fd,
+      [Symbol.dispose]: () => {
+        if (isOpen) this[Symbol.dispose]();
+        isOpen = false;
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    if (--this.#users === 0) closeSource(this.#source);
   }
 }
 

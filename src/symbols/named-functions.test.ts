@@ -39,8 +39,10 @@ async function namesOf(
   await using symbolizer = new Symbolizer({ logger: silentLogger, deadlineMs: 30_000 });
   const asked = BigUint64Array.from(addresses);
   const answer = await symbolizer.symbolize(fileAt(path), asked, demangle);
-  assert.ok(!isMissing(answer), JSON.stringify(answer));
-  return answer.map((frames) => frames[0]);
+  return answer.map((frames) => {
+    assert.ok(!isMissing(frames), JSON.stringify(frames));
+    return frames[0];
+  });
 }
 
 /** Functions that have a size; indirect ones are left out, as llvm-symbolizer does not know them. */

@@ -23,6 +23,7 @@ export class SymbolServices implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.symbolizer[Symbol.asyncDispose]();
+    this.executables[Symbol.dispose]();
   }
 }
 

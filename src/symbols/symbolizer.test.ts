@@ -42,16 +42,37 @@ function nodeFile(key: string, buildId = ""): ExecutableFile {
 }
 
 describe("Symbolizer", () => {
-  it("opens a file once for many questions, and closes it", async () => {
+  it("opens a file once for what it does not know of it, and closes it", async () => {
     await using symbolizer = new Symbolizer({ logger: silentLogger });
-    const before = opened;
     const file = nodeFile("node");
-    const info = await symbolizer.identify(file, true);
-    assert.ok(!isMissing(info));
-    const frames = await symbolizer.symbolize(file, BigUint64Array.of(0n, 1n), true);
-    assert.deepEqual(frames, [[], []]);
+    assert.ok(!isMissing(await symbolizer.identify(file)));
+    const before = opened;
+    for (const addresses of [BigUint64Array.of(0n, 1n), BigUint64Array.of(1n, 2n)]) {
+      assert.deepEqual(await symbolizer.symbolize(file, addresses, true), [[], []]);
+    }
     assert.equal(opened - before, 1);
     assert.equal(closed, opened);
+  });
+
+  it("keeps the names that it knows when the file is gone, and says why others are missing", async () => {
+    await using symbolizer = new Symbolizer({ logger: silentLogger });
+    const file = nodeFile("node");
+    await symbolizer.symbolize(file, BigUint64Array.of(1n), true);
+    const gone = { ...file, open: () => ({ missing: "gone" }) };
+    const far = 1n << 50n;
+    const frames = await symbolizer.symbolize(gone, BigUint64Array.of(far, 1n), true);
+    assert.deepEqual(frames, [{ missing: "gone" }, []]);
+  });
+
+  it("knows no name by another file of the same key that claims another build", async () => {
+    await using symbolizer = new Symbolizer({ logger: silentLogger });
+    await symbolizer.symbolize(nodeFile("node"), BigUint64Array.of(1n), true);
+    const [frames] = await symbolizer.symbolize(
+      nodeFile("node", "00ff"),
+      BigUint64Array.of(1n),
+      true,
+    );
+    assert.ok(frames !== undefined && isMissing(frames));
   });
 
   it("refuses a file of another build", async () => {
@@ -86,8 +107,8 @@ describe("Symbolizer", () => {
   it("names the deadline that the kernel's list overstepped", async () => {
     const kernelDeadlineMs = 2 * DEADLINE_MS;
     await using symbolizer = new Symbolizer({ ...oddWorker, kernelDeadlineMs });
-    const answer = await symbolizer.symbolizeKernel(BigUint64Array.of(0n));
-    assert.match(isMissing(answer) ? answer.missing : "", /^took over 200 ms$/);
+    const [answer] = await symbolizer.symbolizeKernel(BigUint64Array.of(0n));
+    assert.match(answer && isMissing(answer) ? answer.missing : "", /^took over 200 ms$/);
   });
 
   it("stays off until its time is over", async () => {

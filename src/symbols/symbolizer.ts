@@ -9,11 +9,12 @@ import {
   type FileSource,
   isMissing,
   type Missing,
+  type SymbolFrame,
 } from "./executable-file.ts";
+import { FrameCache } from "./frame-cache.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import {
   type FramesOfAddresses,
-  needsSource,
   type SentFile,
   type WorkerAnswer,
   type WorkerAnswers,
@@ -30,8 +31,10 @@ const KERNEL_DEADLINE_MS = 20_000;
 const START_MS = 30_000;
 /** A thread in a read that does not return (a dead file server) cannot be ended: nobody waits. */
 const TERMINATE_MS = 1000;
-/** The worker's heap: tables of symbols stand outside of it, in array buffers. */
+/** The worker's heap: what is found in the largest file needs a tenth of it. */
 const WORKER_HEAP_MIB = 512;
+/** Addresses of the kernel whose frames are kept. */
+const KERNEL_FRAMES_MAX = 65_536;
 /** Workers that may be lost in a minute before it is taken for an attack. */
 const RESTARTS_PER_MINUTE_MAX = 3;
 /** How long nothing is read after that. */
@@ -53,6 +56,9 @@ export interface SymbolizerOptions {
   /** The module of the worker, when it is not the true one. */
   readonly workerUrl?: URL;
 }
+
+/** For each address its frames, innermost first, none where nothing covers it; or why not. */
+export type NamedAddresses = readonly (readonly SymbolFrame[] | Missing)[];
 
 export interface SymbolizerCounters {
   /** Workers that were ended because a file took too long or too much. */
@@ -77,6 +83,8 @@ interface Question {
 export class Symbolizer implements AsyncDisposable {
   readonly #options: SymbolizerOptions;
   readonly #queue: Question[] = [];
+  readonly #frames = new FrameCache();
+  readonly #kernelFrames = new Map<bigint, readonly SymbolFrame[]>();
   readonly #refused = new Map<string, string>();
   readonly #restartTimes: bigint[] = [];
   #worker: Worker | undefined;
@@ -99,23 +107,35 @@ export class Symbolizer implements AsyncDisposable {
     return { restarts: this.#restarts, refusedFiles: this.#refused.size };
   }
 
-  /** Reads a file's identity and, to have its symbols while it is there, those too. */
-  async identify(file: ExecutableFile, loadSymbols = false): Promise<ExecutableInfo | Missing> {
-    return this.#askAboutFile(file, (sent) => ({ kind: "identify", file: sent, loadSymbols }));
+  /** Reads a file's identity. */
+  identify(file: ExecutableFile): Promise<ExecutableInfo | Missing> {
+    return this.#askAboutFile(file, (sent) => ({ kind: "identify", file: sent }));
   }
 
-  /** Names addresses of a file, which are its own virtual addresses. */
+  /**
+   * Names addresses of a file, which are its own virtual addresses. The file is opened only for
+   * what was not found before.
+   *
+   * @returns for each address its frames, innermost first, or why they are not known
+   */
   async symbolize(
     file: ExecutableFile,
     addresses: BigUint64Array,
     demangle: boolean,
-  ): Promise<FramesOfAddresses | Missing> {
-    return this.#askAboutFile(file, (sent) => ({
+  ): Promise<NamedAddresses> {
+    const cacheKey = `${demangle} ${file.buildId} ${file.key}`;
+    const known = this.#frames.find(cacheKey, addresses);
+    const asked = addresses.filter((_, index) => known[index] === undefined);
+    if (asked.length === 0) return known as NamedAddresses;
+    const found = await this.#askAboutFile(file, (sent) => ({
       kind: "symbolize",
       file: sent,
-      addresses,
+      addresses: asked,
       demangle,
     }));
+    if (isMissing(found)) return filled(known, found);
+    this.#frames.keep(cacheKey, found);
+    return filled(known, found.frames);
   }
 
   /** Reads where the running kernel lies. */
@@ -125,7 +145,20 @@ export class Symbolizer implements AsyncDisposable {
   }
 
   /** Names addresses of the running kernel. */
-  async symbolizeKernel(addresses: BigUint64Array): Promise<FramesOfAddresses | Missing> {
+  async symbolizeKernel(addresses: BigUint64Array): Promise<NamedAddresses> {
+    const known = Array.from(addresses, (address) => this.#kernelFrames.get(address));
+    const asked = addresses.filter((_, index) => known[index] === undefined);
+    const found = asked.length === 0 ? [] : await this.#askKernel(asked);
+    if (this.#kernelFrames.size + asked.length > KERNEL_FRAMES_MAX) this.#kernelFrames.clear();
+    if (!isMissing(found)) {
+      for (const [index, address] of asked.entries()) {
+        this.#kernelFrames.set(address, found[index] ?? []);
+      }
+    }
+    return filled(known, found);
+  }
+
+  #askKernel(addresses: BigUint64Array): Promise<FramesOfAddresses | Missing> {
     return this.#ask<"kernel-symbolize">({ kind: "kernel-symbolize", addresses }, "kernel");
   }
 
@@ -139,26 +172,21 @@ export class Symbolizer implements AsyncDisposable {
     this.#answerQueue(ENDED);
   }
 
-  /** Asks with the file open only when the worker does not have what it needs of it. */
   async #askAboutFile<Kind extends "identify" | "symbolize">(
     file: ExecutableFile,
     requestFor: (sent: SentFile) => WorkerRequest & { kind: Kind },
-  ): Promise<Exclude<WorkerAnswers[Kind], typeof needsSource>> {
-    type Answer = Exclude<WorkerAnswers[Kind], typeof needsSource>;
+  ): Promise<WorkerAnswers[Kind]> {
     const { key, buildId } = file;
     const refusal = this.#refused.get(key);
-    if (refusal !== undefined) return { missing: refusal, kind: "given_up" } as Answer;
-    const question = requestFor({ key, buildId });
-    // An identity is asked for once; tables are mostly there already.
-    const first = question.kind === "identify" ? needsSource : await this.#ask<Kind>(question, key);
-    if (first !== needsSource) return first as Answer;
+    if (refusal !== undefined) {
+      return { missing: refusal, kind: "given_up" } as WorkerAnswers[Kind];
+    }
     const source = file.open();
-    if (isMissing(source)) return source as Answer;
-    const sent = { key, buildId, source: sendable(source) };
-    const second = await this.#ask<Kind>(requestFor(sent), key, () => {
+    if (isMissing(source)) return source as WorkerAnswers[Kind];
+    const request = requestFor({ key, buildId, source: sendable(source) });
+    return this.#ask<Kind>(request, key, () => {
       if ("fd" in source) source[Symbol.dispose]();
     });
-    return second === needsSource ? ({ missing: "not read" } as Answer) : (second as Answer);
   }
 
   #ask<Kind extends WorkerRequest["kind"]>(
@@ -336,6 +364,18 @@ export class Symbolizer implements AsyncDisposable {
     this.#options.logger.info("symbolization is tried again");
     return false;
   }
+}
+
+/** What was known before, and in its gaps, in their order, what was found now. */
+function filled(
+  known: readonly (readonly SymbolFrame[] | undefined)[],
+  found: FramesOfAddresses | Missing,
+): NamedAddresses {
+  let next = 0;
+  return known.map((frames) => {
+    if (frames !== undefined) return frames;
+    return isMissing(found) ? found : (found[next++] ?? []);
+  });
 }
 
 const ENDED: Missing = { missing: "symbolization has ended", kind: "given_up" };

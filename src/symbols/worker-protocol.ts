@@ -7,13 +7,12 @@ export type SentSource = { readonly fd: number } | { readonly bytes: Uint8Array 
 export interface SentFile {
   readonly key: string;
   readonly buildId: string;
-  /** Left out when the worker may still have the file's tables. */
-  readonly source?: SentSource;
+  readonly source: SentSource;
 }
 
 /** What the main thread asks of the worker. One question is open at a time. */
 export type WorkerRequest =
-  | { readonly kind: "identify"; readonly file: SentFile; readonly loadSymbols: boolean }
+  | { readonly kind: "identify"; readonly file: SentFile }
   | {
       readonly kind: "symbolize";
       readonly file: SentFile;
@@ -23,15 +22,22 @@ export type WorkerRequest =
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
 
-/** The worker does not have the file's tables: ask again with its source. */
-export const needsSource = "needs-source" as const;
-
 /** For each address its frames, innermost first; none when it has no name. */
 export type FramesOfAddresses = readonly (readonly SymbolFrame[])[];
 
+/** What the worker found for addresses of a file. */
+export interface FoundFrames {
+  readonly frames: FramesOfAddresses;
+  /**
+   * For each address two numbers: from the first to before the second every address has the
+   * same frames. Both are 0 when that is not known.
+   */
+  readonly ranges: Float64Array;
+}
+
 export interface WorkerAnswers {
-  readonly identify: ExecutableInfo | Missing | typeof needsSource;
-  readonly symbolize: FramesOfAddresses | Missing | typeof needsSource;
+  readonly identify: ExecutableInfo | Missing;
+  readonly symbolize: FoundFrames | Missing;
   readonly "kernel-facts": KernelFacts | Missing;
   readonly "kernel-symbolize": FramesOfAddresses | Missing;
 }

@@ -6,47 +6,42 @@
 import { readFileSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../support/errors.ts";
-import { demangle, loadDemangler } from "./demangle/demangle.ts";
+import { demangle, isMangled, loadDemangler } from "./demangle/demangle.ts";
 import { type ElfFile, readElf } from "./elf/elf-file.ts";
 import { htlhash } from "./elf/htlhash.ts";
 import { bytesAccess, fileAccess } from "./elf/random-access.ts";
-import { readSymbolTable, type SymbolTable } from "./elf/symbol-table.ts";
+import { type FunctionAt, findFunctions } from "./elf/symbol-table.ts";
 import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
 import { KernelSymbols, parseKallsyms } from "./kernel/kallsyms.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
 import { parseModules } from "./kernel/modules.ts";
 import { kernelBuildId } from "./kernel/notes.ts";
 import {
+  type FoundFrames,
   type FramesOfAddresses,
-  needsSource,
   type SentFile,
   type WorkerAnswer,
   type WorkerRequest,
   workerReady,
 } from "./worker-protocol.ts";
 
-/** Bytes of symbol tables that are kept; beyond it the ones not used longest go. */
-const TABLE_BYTES_MAX = 192 * 1024 * 1024;
 /** /proc/kallsyms of a kernel with every module has 20 MB. */
 const KALLSYMS_PATH = "/proc/kallsyms";
 
-const tables = new Map<string, SymbolTable>();
-let tableBytes = 0;
 let kernel: KernelSymbols | Missing | undefined;
 
-await loadDemangler();
-parentPort?.on("message", (request: WorkerRequest) => {
-  parentPort?.postMessage(answer(request));
+parentPort?.on("message", async (request: WorkerRequest) => {
+  parentPort?.postMessage(await answer(request));
 });
 parentPort?.postMessage(workerReady);
 
-function answer(request: WorkerRequest): WorkerAnswer {
+async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   try {
     switch (request.kind) {
       case "identify":
-        return identify(request.file, request.loadSymbols);
+        return identify(request.file);
       case "symbolize":
-        return symbolize(request.file, request.addresses, request.demangle);
+        return await symbolize(request.file, request.addresses, request.demangle);
       case "kernel-facts":
         return readKernelFacts();
       case "kernel-symbolize":
@@ -58,43 +53,43 @@ function answer(request: WorkerRequest): WorkerAnswer {
   }
 }
 
-function identify(
-  file: SentFile,
-  loadSymbols: boolean,
-): ExecutableInfo | Missing | typeof needsSource {
+function identify(file: SentFile): ExecutableInfo | Missing {
   const elf = openElf(file);
-  if (elf === undefined) return needsSource;
   if (isOtherBuild(file, elf)) return otherBuild(file, elf);
-  if (loadSymbols && !tables.has(file.key)) keepTable(file.key, readSymbolTable(elf));
   const { buildId, goBuildId, segments } = elf;
   return { buildId, goBuildId, segments, htlhash: htlhash(elf.access) };
 }
 
-function symbolize(
+async function symbolize(
   file: SentFile,
   addresses: BigUint64Array,
   wantsDemangled: boolean,
-): FramesOfAddresses | Missing | typeof needsSource {
-  let table = tables.get(file.key);
-  if (table === undefined) {
-    const elf = openElf(file);
-    if (elf === undefined) return needsSource;
-    if (isOtherBuild(file, elf)) return otherBuild(file, elf);
-    table = readSymbolTable(elf);
-  }
-  keepTable(file.key, table);
-  return Array.from(addresses, (address) => {
-    const symbol = table.lookup(address);
-    return symbol === undefined ? [] : [frameOf(symbol.name, wantsDemangled)];
-  });
+): Promise<FoundFrames | Missing> {
+  const elf = openElf(file);
+  if (isOtherBuild(file, elf)) return otherBuild(file, elf);
+  const found = findFunctions(elf, addresses);
+  // Most hosts run much that has no such names, and the demangler takes time and memory.
+  const isWanted = ({ symbol }: FunctionAt): boolean =>
+    symbol !== undefined && isMangled(symbol.name);
+  if (wantsDemangled && found.some(isWanted)) await loadDemangler();
+  const frames = new Map<string, readonly SymbolFrame[]>();
+  return {
+    frames: found.map(({ symbol }) => {
+      const name = symbol?.name;
+      if (name === undefined) return NO_FRAMES;
+      return frames.getOrInsertComputed(name, () => [frameOf(name, wantsDemangled)]);
+    }),
+    ranges: Float64Array.from(found.flatMap(({ low, high }) => [low, high])),
+  };
 }
+
+const NO_FRAMES: readonly SymbolFrame[] = [];
 
 function frameOf(systemName: string, wantsDemangled: boolean): SymbolFrame {
   return { name: wantsDemangled ? demangle(systemName) : systemName, systemName };
 }
 
-function openElf({ key, source }: SentFile): ElfFile | undefined {
-  if (source === undefined) return undefined;
+function openElf({ key, source }: SentFile): ElfFile {
   return readElf("fd" in source ? fileAccess(source.fd, key) : bytesAccess(source.bytes, key));
 }
 
@@ -105,18 +100,6 @@ function isOtherBuild(file: SentFile, elf: ElfFile): boolean {
 function otherBuild(file: SentFile, elf: ElfFile): Missing {
   const missing = `the file's build id is ${elf.buildId || "none"}, not ${file.buildId}`;
   return { missing, kind: "other_build" };
-}
-
-/** Makes a table the one used last, and forgets those not used longest. */
-function keepTable(key: string, table: SymbolTable): void {
-  if (tables.delete(key)) tableBytes -= table.byteSize;
-  tables.set(key, table);
-  tableBytes += table.byteSize;
-  for (const [oldKey, oldTable] of tables) {
-    if (tableBytes <= TABLE_BYTES_MAX || oldKey === key) break;
-    tables.delete(oldKey);
-    tableBytes -= oldTable.byteSize;
-  }
 }
 
 function readKernelFacts(): KernelFacts {

@@ -4,7 +4,7 @@ import { readElf } from "../../src/symbols/elf/elf-file.ts";
 import { fileAddress } from "../../src/symbols/elf/file-address.ts";
 import { htlhash } from "../../src/symbols/elf/htlhash.ts";
 import { bytesAccess } from "../../src/symbols/elf/random-access.ts";
-import { readSymbolTable } from "../../src/symbols/elf/symbol-table.ts";
+import { findFunctions } from "../../src/symbols/elf/symbol-table.ts";
 import { bounded, FUZZ_SEED, fuzzFor } from "./fuzzing.ts";
 import { mutated, noise, Random } from "./mutate.ts";
 
@@ -69,10 +69,7 @@ function judge(input: Uint8Array): boolean {
     const elf = readElf(access);
     htlhash(access);
     fileAddress(elf.segments, { start: 0x7000_0000n, fileOffset: 0x1000n }, 0x7000_0010n);
-    const table = readSymbolTable(elf);
-    for (const address of [0n, 0x1000n, 0x4000n, 1n << 63n, (1n << 64n) - 1n])
-      table.lookup(address);
-    return table;
+    return findFunctions(elf, [0n, 0x1000n, 0x4000n, 1n << 63n, (1n << 64n) - 1n]);
   });
   return !(result instanceof Error);
 }

@@ -10,7 +10,7 @@ import {
   type SymbolFrame,
 } from "../../symbols/executable-file.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
-import type { FramesOfAddresses } from "../../symbols/worker-protocol.ts";
+import type { NamedAddresses } from "../../symbols/symbolizer.ts";
 import type { SymbolizeConfig } from "./config.ts";
 
 /** Why a frame has no name. */
@@ -58,12 +58,15 @@ export class SymbolizeProcessor implements Processor {
   }
 
   async start(): Promise<void> {
-    // Processes may be gone when their samples arrive: their symbols are read when they are met.
-    this.#services.executables.loadSymbols = true;
+    // Processes may be gone when their samples arrive: their files stay open until then.
+    this.#services.executables.wantsNames = true;
   }
 
   async stop(): Promise<void> {
     await Promise.allSettled(this.#open);
+    // Also what was met since the last batch.
+    this.#services.executables.releaseHeld();
+    this.#services.executables.releaseHeld();
   }
 
   /** Passes the batch on with names. Rejects only with what the next component rejects with. */
@@ -86,10 +89,13 @@ export class SymbolizeProcessor implements Processor {
           return;
         }
         for (const [index, location] of locations.entries()) {
-          frames.set(location, answer[index] ?? []);
+          const found = answer[index] ?? [];
+          if (isMissing(found)) reasons.set(location, found.kind ?? "no_file");
+          else frames.set(location, found);
         }
       }),
     );
+    this.#services.executables.releaseHeld();
     this.#setLines(dictionary, new Set([...byMapping.values()].flat()), frames);
     this.#count(batch, reasons);
     await this.#next.consume(batch);
@@ -108,7 +114,7 @@ export class SymbolizeProcessor implements Processor {
     dictionary: Dictionary,
     mapping: number,
     locations: readonly number[],
-  ): Promise<FramesOfAddresses | Missing> {
+  ): Promise<NamedAddresses | Missing> {
     const addresses = BigUint64Array.from(locations, (location) =>
       dictionary.locations.address.bigint(location),
     );
@@ -129,7 +135,7 @@ export class SymbolizeProcessor implements Processor {
     mappingName: string,
     buildId: string,
     offsets: BigUint64Array,
-  ): Promise<FramesOfAddresses | Missing> {
+  ): Promise<NamedAddresses | Missing> {
     const layout = await this.#services.kernelLayout();
     if (layout.missing !== undefined) return { missing: layout.missing, kind: "kernel_hidden" };
     if (buildId !== layout.buildIdOf(mappingName))

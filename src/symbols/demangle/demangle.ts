@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { withMemoryLimit } from "./bounded-wasm.ts";
@@ -47,12 +47,17 @@ let recentLength = 0;
 export async function loadDemangler(): Promise<void> {
   if (bindings !== undefined) return;
   const { resolve } = createRequire(import.meta.url);
-  const wasm = await readFile(resolve("gecko-profiler-demangle/index_bg.wasm"));
+  const wasm = readFileSync(resolve("gecko-profiler-demangle/index_bg.wasm"));
   module = await WebAssembly.compile(withMemoryLimit(wasm, MEMORY_PAGES_MAX));
   const bindingsUrl = pathToFileURL(resolve("gecko-profiler-demangle/index_bg.js"));
   const loaded: Bindings = await import(bindingsUrl.href);
   instantiate(loaded);
   bindings = loaded;
+}
+
+/** True for a symbol that `demangle` can do something with beyond a suffix. */
+export function isMangled(symbol: string): boolean {
+  return MANGLED.test(symbol);
 }
 
 /**

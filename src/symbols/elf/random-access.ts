@@ -16,6 +16,8 @@ export interface RandomAccess {
    * @throws INPUT_MALFORMED  when they are not there, or not any more
    */
   read(offset: number, length: number): Uint8Array;
+  /** As `read`, of as many bytes as `target` has, into it. */
+  readInto(target: Uint8Array, offset: number): void;
 }
 
 /** Reads an open file by position. The descriptor stays the caller's to close. */
@@ -27,13 +29,18 @@ export function fileAccess(fd: number, name: string): RandomAccess {
     read(offset, length) {
       requireRange(this, offset, length);
       const bytes = new Uint8Array(length);
+      this.readInto(bytes, offset);
+      return bytes;
+    },
+    readInto(target, offset) {
+      const { length } = target;
+      requireRange(this, offset, length);
       let filled = 0;
       while (filled < length) {
-        const count = readSync(fd, bytes, filled, length - filled, offset + filled);
+        const count = readSync(fd, target, filled, length - filled, offset + filled);
         if (count === 0) throw malformed(name, `was cut at ${offset + filled} while it was read`);
         filled += count;
       }
-      return bytes;
     },
   };
 }
@@ -46,6 +53,9 @@ export function bytesAccess(bytes: Uint8Array, name: string): RandomAccess {
     read(offset, length) {
       requireRange(this, offset, length);
       return bytes.subarray(offset, offset + length);
+    },
+    readInto(target, offset) {
+      target.set(this.read(offset, target.length));
     },
   };
 }

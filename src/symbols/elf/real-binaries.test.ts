@@ -8,7 +8,7 @@ import { type Requirement, requirement } from "../../../test/support/requirement
 import { type ElfFile, readElf } from "./elf-file.ts";
 import { fileAddress } from "./file-address.ts";
 import { fileAccess } from "./random-access.ts";
-import { readSymbolTable } from "./symbol-table.ts";
+import { findFunctions } from "./symbol-table.ts";
 
 /** What binutils reads of the same files is the oracle. */
 
@@ -102,23 +102,23 @@ function checkFile(path: string): string {
 
 /** Compares at the start, the middle, the last byte and the byte after each function. */
 function checkSymbols(path: string, elf: ElfFile): string {
-  const table = readSymbolTable(elf);
   const oracle = oracleSymbols(path);
   const starts = oracle.map(({ start }) => start);
-  let asked = 0;
+  const asked = oracle.flatMap(({ start, end }) => [start, (start + end) / 2n, end - 1n, end]);
   let unnamed = 0;
-  for (const { start, end } of oracle) {
-    for (const address of [start, (start + end) / 2n, end - 1n, end]) {
-      const found = table.lookup(address);
-      const names = coveringNames(oracle, starts, address);
-      asked++;
-      if (found === undefined) unnamed++;
-      const where = `0x${address.toString(16)}`;
-      if (names.size === 0) assert.equal(found, undefined, `${where} is between functions`);
-      else assert.ok(found && names.has(found.name), `${where}: ${found?.name} of ${[...names]}`);
+  for (const [index, { symbol, low, high }] of findFunctions(elf, asked).entries()) {
+    const address = asked[index] as bigint;
+    const names = coveringNames(oracle, starts, address);
+    if (symbol === undefined) unnamed++;
+    const where = `0x${address.toString(16)}`;
+    if (names.size === 0) assert.equal(symbol, undefined, `${where} is between functions`);
+    else assert.ok(symbol && names.has(symbol.name), `${where}: ${symbol?.name} of ${[...names]}`);
+    // What the range says holds at its ends too.
+    for (const end of [BigInt(low), BigInt(high) - 1n]) {
+      assert.deepEqual(coveringNames(oracle, starts, end), names, `${where}: range at ${end}`);
     }
   }
-  return `${table.count} functions, ${asked} addresses, ${unnamed} between functions`;
+  return `${oracle.length} symbols, ${asked.length} addresses, ${unnamed} between functions`;
 }
 
 /** Symbols that may cover: sorted by start, and none is longer than what is looked back at. */

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { type WrittenElf, type WrittenSymbol, writeElf } from "../testing/elf-writer.ts";
 import { readElf } from "./elf-file.ts";
 import { bytesAccess } from "./random-access.ts";
-import { readSymbolTable, SYMBOL_NAME_BYTES_MAX } from "./symbol-table.ts";
+import { type FunctionAt, findFunctions, SYMBOL_NAME_BYTES_MAX } from "./symbol-table.ts";
 
 const LAYOUT = { is64: true, littleEndian: true };
 const STT_NOTYPE = 0;
@@ -11,16 +11,19 @@ const STT_OBJECT = 1;
 const STB_LOCAL = 0;
 const STB_WEAK = 2;
 
+function foundAt(elf: WrittenElf, ...addresses: bigint[]): FunctionAt | undefined {
+  return findFunctions(readElf(bytesAccess(writeElf(elf), "test")), addresses)[0];
+}
+
 function nameAt(elf: WrittenElf, address: bigint): string | undefined {
-  const table = readSymbolTable(readElf(bytesAccess(writeElf(elf), "test")));
-  return table.lookup(address)?.name;
+  return foundAt(elf, address)?.symbol?.name;
 }
 
 function named(symbols: readonly WrittenSymbol[], address: bigint): string | undefined {
   return nameAt({ ...LAYOUT, symbols }, address);
 }
 
-describe("SymbolTable", () => {
+describe("findFunctions", () => {
   for (const is64 of [true, false]) {
     for (const littleEndian of [true, false]) {
       it(`reads ${is64 ? 64 : 32} bit, ${littleEndian ? "little" : "big"} endian`, () => {

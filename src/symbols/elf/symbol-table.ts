@@ -1,15 +1,11 @@
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import type { ElfFile } from "./elf-file.ts";
-import { readSymbolColumns, type SymbolColumns } from "./symbol-columns.ts";
+import { type FoundFunctions, nameBytes, scanSymbols } from "./symbol-scan.ts";
 
 /** A longer name is not given out; the longest of a large C++ program seen has 13,000 bytes. */
 export const SYMBOL_NAME_BYTES_MAX: number = 32 * 1024;
 /** Symbols around one address that are looked at; real code nests three deep. */
 export const NESTING_MAX = 64;
-/** Answers that are kept, so that hot functions are decoded once. */
-const ANSWERS_MAX = 4096;
-/** What a row takes in the columns: start and size 8 each, name and outer 4 each. */
-const ROW_BYTES = 24;
 const NONE = 0xffffffff;
 
 export interface FunctionSymbol {
@@ -18,61 +14,61 @@ export interface FunctionSymbol {
   readonly size: bigint;
 }
 
-/**
- * Reads the functions of .symtab and .dynsym; an empty table when the file has neither.
- *
- * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  as readSymbolColumns does
- */
-export function readSymbolTable(elf: ElfFile): SymbolTable {
-  return new SymbolTable(readSymbolColumns(elf));
+/** What covers an address. */
+export interface FunctionAt {
+  /** The innermost function around it; undefined where there is none. Equal ones are one object. */
+  readonly symbol: FunctionSymbol | undefined;
+  /**
+   * The addresses from `low` to before `high` have the same answer. Both are 0 in a file that
+   * lies above 2^53.
+   */
+  readonly low: number;
+  readonly high: number;
 }
 
 /**
- * Finds the function that covers an address. Between functions there is no name: what the
- * nearest function before a gap is called says nothing of the gap.
+ * Finds the functions of .symtab and .dynsym that cover addresses. Between functions there is
+ * no name: what the nearest function before a gap is called says nothing of the gap.
+ *
+ * Nothing is kept of the file and hardly anything read of its names, so a file of a million
+ * symbols costs one pass over them and no memory.
+ *
+ * @returns one for each address, in their order
+ * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  as scanSymbols does
  */
-export class SymbolTable {
-  /** Functions with a range of their own. */
-  readonly count: number;
-  /** Bytes of the columns and the strings under them, for who keeps many tables. */
-  readonly byteSize: number;
-  readonly #columns: SymbolColumns;
-  /** Row of the nearest symbol before that ends later, NONE when none does. */
-  readonly #outer: Uint32Array;
-  readonly #answers = new Map<number, FunctionSymbol>();
+export function findFunctions(elf: ElfFile, addresses: ArrayLike<bigint>): FunctionAt[] {
+  const asked = Array.from(addresses);
+  const found = scanSymbols(elf, asked);
+  const outer = outerRows(found);
+  const symbols = new Map<number, FunctionSymbol | undefined>();
+  return asked.map((address) => {
+    const place = Number(address - found.base);
+    if (!(place >= 0 && place <= Number.MAX_SAFE_INTEGER)) return NOWHERE;
+    const row = rowAround(found, outer, place);
+    const symbol =
+      row === NONE ? undefined : symbols.getOrInsertComputed(row, () => symbolOf(found, row));
+    return { symbol, ...(found.base === 0n ? found.ranges.around(place) : NO_RANGE) };
+  });
+}
 
-  constructor(columns: SymbolColumns) {
-    this.#columns = columns;
-    this.count = columns.starts.length;
-    this.#outer = outerRows(columns);
-    this.byteSize = this.count * ROW_BYTES + columns.strings[0].length + columns.strings[1].length;
-  }
+const NO_RANGE = { low: 0, high: 0 };
+const NOWHERE: FunctionAt = { symbol: undefined, ...NO_RANGE };
 
-  /** The innermost function around the address. Equal answers may be the same object. */
-  lookup(address: bigint): FunctionSymbol | undefined {
-    const { base, starts, sizes } = this.#columns;
-    const place = Number(base === 0n ? address : address - base);
-    if (!Number.isSafeInteger(place)) return undefined;
-    let row = lastAtOrBefore(starts, place);
-    for (let depth = 0; depth < NESTING_MAX && row !== NONE; depth++) {
-      if (place - (starts[row] as number) < (sizes[row] as number)) return this.#answer(row);
-      row = this.#outer[row] as number;
-    }
-    return undefined;
+function rowAround({ starts, sizes }: FoundFunctions, outer: Uint32Array, place: number): number {
+  let row = lastAtOrBefore(starts, place);
+  for (let depth = 0; depth < NESTING_MAX && row !== NONE; depth++) {
+    if (place - (starts[row] as number) < (sizes[row] as number)) return row;
+    row = outer[row] as number;
   }
+  return NONE;
+}
 
-  #answer(row: number): FunctionSymbol | undefined {
-    const known = this.#answers.get(row);
-    if (known !== undefined) return known;
-    const { base, starts, sizes, names, strings } = this.#columns;
-    const name = nameAt(strings, names[row] as number);
-    if (name === undefined) return undefined;
-    const start = base + BigInt(starts[row] as number);
-    const answer = { name, start, size: BigInt(sizes[row] as number) };
-    if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
-    this.#answers.set(row, answer);
-    return answer;
-  }
+function symbolOf(found: FoundFunctions, row: number): FunctionSymbol | undefined {
+  const { base, starts, sizes, names, tables } = found;
+  const bytes = nameBytes(tables, names[row] as number, SYMBOL_NAME_BYTES_MAX + 1);
+  if (bytes.length > SYMBOL_NAME_BYTES_MAX) return undefined;
+  const start = base + BigInt(starts[row] as number);
+  return { name: decodeUtf8(bytes), start, size: BigInt(sizes[row] as number) };
 }
 
 /** Row of the last start that is not after `place`; NONE when there is none. */
@@ -91,7 +87,7 @@ function lastAtOrBefore(starts: Float64Array, place: number): number {
  * When a symbol ends before an address, whatever covers it begins earlier and ends later: the
  * nearest such row is the next to be tried.
  */
-function outerRows({ starts, sizes }: SymbolColumns): Uint32Array {
+function outerRows({ starts, sizes }: FoundFunctions): Uint32Array {
   const outer = new Uint32Array(starts.length);
   const endOf = (row: number): number => (starts[row] as number) + (sizes[row] as number);
   for (let row = 0; row < starts.length; row++) {
@@ -102,13 +98,4 @@ function outerRows({ starts, sizes }: SymbolColumns): Uint32Array {
     outer[row] = candidate;
   }
   return outer;
-}
-
-function nameAt(strings: readonly [Uint8Array, Uint8Array], offset: number): string | undefined {
-  const [first, second] = strings;
-  const bytes = offset < first.length ? first : second;
-  const start = offset < first.length ? offset : offset - first.length;
-  const longest = bytes.subarray(start, start + SYMBOL_NAME_BYTES_MAX + 1);
-  const length = longest.indexOf(0);
-  return length < 0 ? undefined : decodeUtf8(longest.subarray(0, length));
 }

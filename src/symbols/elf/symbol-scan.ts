@@ -1,5 +1,5 @@
 /**
- * The functions of .symtab and .dynsym, sorted and without aliases.
+ * The functions of .symtab and .dynsym around some addresses, found in one pass over both tables.
  *
  *   entry      32 bit  64 bit
  *   st_name    0       0       offset in the section that sh_link names
@@ -11,6 +11,7 @@
  * Source: System V gABI, chapter 4, "Symbol Table".
  */
 import { limitExceeded, malformed } from "../../support/errors.ts";
+import { AddressRanges } from "./address-ranges.ts";
 import {
   type ElfFile,
   ET_REL,
@@ -22,16 +23,14 @@ import {
   SHT_SYMTAB,
   SHT_SYMTAB_SHNDX,
 } from "./elf-file.ts";
+import { NameSection } from "./name-section.ts";
 
 /** Entries of both tables together, functions or not; a large browser has two million. */
 export const SYMBOLS_MAX = 2_500_000;
-/**
- * Bytes of both tables and their names. With the columns that are made of them (49 bytes an
- * entry) one file takes about 256 MiB at most; a large browser has 140 MB here.
- */
-export const SYMBOL_BYTES_MAX: number = 138 * 1024 * 1024;
-/** Bytes of names of one table; a large browser has 90 MB. */
-export const SYMBOL_NAMES_BYTES_MAX: number = 128 * 1024 * 1024;
+/** Functions that cover an address, aliases included; real code has ten an address at most. */
+export const FOUND_MAX = 1_000_000;
+/** Entries that are read at once. */
+const ENTRIES_AT_ONCE = 4096;
 /** Aliases of one range whose names are compared; the rest are passed over. */
 const ALIASES_COMPARED_MAX = 64;
 /** Bytes by which names of aliases are compared: enough to be stable. */
@@ -51,30 +50,31 @@ const HIGH_WORD = 2 ** 32;
 const UNDERSCORE = 0x5f;
 
 /** Functions sorted by start, at equal starts the longer first; no two have the same range. */
-export interface SymbolColumns {
+export interface FoundFunctions {
   /** From `base` on. */
   readonly starts: Float64Array;
   readonly sizes: Float64Array;
-  /** Offset of the name in `strings`; from the first's length on it is one in the second. */
-  readonly names: Uint32Array;
+  /** By `nameBytes`. */
+  readonly names: Float64Array;
   /** Address of start 0; not 0 only in files that lie above 2^53, as kernels do. */
   readonly base: bigint;
-  readonly strings: readonly [Uint8Array, Uint8Array];
+  /** Around the addresses that were asked for, from `base` on. */
+  readonly ranges: AddressRanges;
+  readonly tables: readonly Table[];
 }
 
 interface Candidates {
-  readonly starts: Float64Array;
-  readonly sizes: Float64Array;
-  readonly names: Uint32Array;
+  readonly starts: number[];
+  readonly sizes: number[];
+  readonly names: number[];
   /** 0 global, 1 weak, 2 local. */
-  readonly bindings: Uint8Array;
-  count: number;
+  readonly bindings: number[];
 }
 
 interface Table {
   readonly section: Section;
-  readonly bytes: Uint8Array;
-  readonly strings: Uint8Array;
+  readonly entryCount: number;
+  readonly names: NameSection;
   /** Where its names begin in the numbering of both tables' names. */
   readonly namesStart: number;
   /** Section indexes that do not fit into st_shndx; empty when there are none. */
@@ -82,58 +82,49 @@ interface Table {
 }
 
 /**
- * Reads what a SymbolTable is made of.
+ * Finds every function that covers one of the addresses.
  *
- * @throws INPUT_MALFORMED  a table that the file cannot hold, or names outside of their section
- * @throws LIMIT_EXCEEDED   more symbols or names than the limits above
+ * @throws INPUT_MALFORMED  a table that the file cannot hold, or a name outside of its section
+ * @throws LIMIT_EXCEEDED   more symbols than the limits above
  */
-export function readSymbolColumns(elf: ElfFile): SymbolColumns {
-  const tables = readTables(elf);
-  const candidates = emptyCandidates(tables, elf);
+export function scanSymbols(elf: ElfFile, addresses: Iterable<bigint>): FoundFunctions {
   const base = baseOf(elf);
-  for (const table of tables) collectFunctions(elf, table, base, candidates);
-  const strings: [Uint8Array, Uint8Array] = [
-    tables[0]?.strings ?? new Uint8Array(0),
-    tables[1]?.strings ?? new Uint8Array(0),
-  ];
-  return { ...withoutAliases(candidates, strings), base, strings };
+  const ranges = new AddressRanges(placesOf(addresses, base));
+  const tables = readTables(elf);
+  const candidates: Candidates = { starts: [], sizes: [], names: [], bindings: [] };
+  for (const table of tables) collectFunctions(elf, table, { base, ranges, into: candidates });
+  return { ...withoutAliases(candidates, tables), base, ranges, tables };
+}
+
+function* placesOf(addresses: Iterable<bigint>, base: bigint): Generator<number> {
+  for (const address of addresses) {
+    const place = Number(address - base);
+    if (place >= 0 && place <= Number.MAX_SAFE_INTEGER) yield place;
+  }
 }
 
 function readTables(elf: ElfFile): readonly Table[] {
   // Symbols of an unlinked object have no addresses yet.
   if (elf.type === ET_REL) return [];
-  requireSymbolBytes(elf);
   const tables: Table[] = [];
   let namesStart = 0;
+  let entries = 0;
   for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
     const index = elf.sections.findIndex((section) => section.type === type);
-    const section = elf.sections[index];
-    if (section === undefined) continue;
-    const table = readTable(elf, section, index, namesStart);
+    if (index < 0) continue;
+    const table = readTable(elf, index, namesStart);
+    entries += table.entryCount;
+    if (entries > SYMBOLS_MAX) {
+      throw limitExceeded(elf.access.name, "symbols", entries, SYMBOLS_MAX);
+    }
     tables.push(table);
-    namesStart += table.strings.length;
+    namesStart += table.names.size;
   }
   return tables;
 }
 
-/** Before any of it is read. */
-function requireSymbolBytes({ sections, access }: ElfFile): void {
-  let bytes = 0;
-  for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
-    const index = sections.findIndex((section) => section.type === type);
-    const table = sections[index];
-    if (table === undefined) continue;
-    const long = sections.find((one) => one.type === SHT_SYMTAB_SHNDX && one.link === index);
-    for (const section of [table, sections[table.link], long]) {
-      if (section !== undefined && section.type !== SHT_NOBITS) bytes += section.size;
-    }
-  }
-  if (bytes > SYMBOL_BYTES_MAX) {
-    throw limitExceeded(access.name, "bytes of symbols", bytes, SYMBOL_BYTES_MAX);
-  }
-}
-
-function readTable(elf: ElfFile, section: Section, index: number, namesStart: number): Table {
+function readTable(elf: ElfFile, index: number, namesStart: number): Table {
+  const section = elf.sections[index] as Section;
   const where = `${elf.access.name}: ${section.name || `section ${index}`}`;
   const entryBytes = elf.is64 ? 24 : 16;
   if (section.entrySize !== entryBytes) {
@@ -141,38 +132,19 @@ function readTable(elf: ElfFile, section: Section, index: number, namesStart: nu
   }
   const names = elf.sections[section.link];
   if (names === undefined) throw malformed(where, `its names' section ${section.link} is missing`);
-  const bytes = readSectionBytes(elf, section, SYMBOLS_MAX * entryBytes);
   // A file of debug information keeps the header of what is only in the stripped file.
-  const isEmpty = bytes.length === 0 || names.type === SHT_NOBITS;
-  const strings = isEmpty ? bytes : readSectionBytes(elf, names, SYMBOL_NAMES_BYTES_MAX);
-  if (strings.length > 0 && !isEmpty && strings[strings.length - 1] !== 0) {
-    throw malformed(where, "the last of its names does not end");
-  }
+  const isEmpty = section.type === SHT_NOBITS || names.type === SHT_NOBITS;
   const longIndexes = elf.sections.find(
     (one) => one.type === SHT_SYMTAB_SHNDX && one.link === index,
   );
   return {
     section,
-    bytes: isEmpty ? new Uint8Array(0) : bytes,
-    strings: isEmpty ? new Uint8Array(0) : strings,
+    entryCount: isEmpty ? 0 : Math.floor(section.size / entryBytes),
+    names: new NameSection(elf.access, names, where),
     namesStart,
     longIndexes: longIndexes
       ? readSectionBytes(elf, longIndexes, SYMBOLS_MAX * 4)
       : new Uint8Array(0),
-  };
-}
-
-function emptyCandidates(tables: readonly Table[], elf: ElfFile): Candidates {
-  const entryBytes = elf.is64 ? 24 : 16;
-  let count = 0;
-  for (const { bytes } of tables) count += Math.floor(bytes.length / entryBytes);
-  if (count > SYMBOLS_MAX) throw limitExceeded(elf.access.name, "symbols", count, SYMBOLS_MAX);
-  return {
-    starts: new Float64Array(count),
-    sizes: new Float64Array(count),
-    names: new Uint32Array(count),
-    bindings: new Uint8Array(count),
-    count: 0,
   };
 }
 
@@ -185,20 +157,26 @@ function baseOf(elf: ElfFile): bigint {
   return lowest !== undefined && lowest > BigInt(Number.MAX_SAFE_INTEGER) ? lowest : 0n;
 }
 
-function collectFunctions(elf: ElfFile, table: Table, base: bigint, into: Candidates): void {
-  const { bytes, strings, namesStart } = table;
-  const { is64, littleEndian } = elf;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+interface Collection {
+  readonly base: bigint;
+  readonly ranges: AddressRanges;
+  readonly into: Candidates;
+}
+
+function collectFunctions(elf: ElfFile, table: Table, { base, ranges, into }: Collection): void {
+  const { is64, littleEndian, machine, sections } = elf;
   const entryBytes = is64 ? 24 : 16;
+  const bytes = new Uint8Array(Math.min(ENTRIES_AT_ONCE, table.entryCount) * entryBytes);
+  const view = new DataView(bytes.buffer);
   const [infoAt, indexAt, valueAt, sizeAt] = is64 ? [4, 6, 8, 16] : [12, 14, 4, 8];
   const word = is64 ? wordReader(view, littleEndian) : undefined;
   const baseHigh = Number(base >> 32n);
   const baseLow = Number(base & 0xffffffffn);
-  const codeMask = elf.machine === EM_ARM ? 1 : 0;
-  const isCode = elf.sections.map((section) => (section.flags & SHF_EXECINSTR) !== 0);
-  const entryCount = Math.floor(bytes.length / entryBytes);
-  for (let entry = 0; entry < entryCount; entry++) {
-    const at = entry * entryBytes;
+  const codeMask = machine === EM_ARM ? 1 : 0;
+  const isCode = sections.map((section) => (section.flags & SHF_EXECINSTR) !== 0);
+  for (let entry = 0; entry < table.entryCount; entry++) {
+    const at = (entry % ENTRIES_AT_ONCE) * entryBytes;
+    if (at === 0) readEntries(elf, table, entry, bytes);
     const info = view.getUint8(at + infoAt);
     const type = info & 0xf;
     if (type !== STT_FUNC && type !== STT_GNU_IFUNC && type !== STT_NOTYPE) continue;
@@ -211,15 +189,25 @@ function collectFunctions(elf: ElfFile, table: Table, base: bigint, into: Candid
       ? word(at + valueAt, baseHigh, baseLow)
       : view.getUint32(at + valueAt, littleEndian) - (codeMask && view.getUint8(at + valueAt) & 1);
     if (!(start >= 0 && start + size <= Number.MAX_SAFE_INTEGER)) continue;
+    if (!ranges.note(start, start + size)) continue;
     const name = view.getUint32(at, littleEndian);
-    if (name >= strings.length) throw nameOutside(elf, table, entry);
-    if (strings[name] === 0) continue;
-    const row = into.count++;
-    into.starts[row] = start;
-    into.sizes[row] = size;
-    into.names[row] = namesStart + name;
-    into.bindings[row] = info >> 4 === STB_LOCAL ? 2 : info >> 4 === STB_WEAK ? 1 : 0;
+    if (name >= table.names.size) throw nameOutside(elf, table, entry);
+    if (table.names.at(name, 1).length === 0) continue;
+    if (into.starts.length >= FOUND_MAX) {
+      throw limitExceeded(elf.access.name, "functions found", FOUND_MAX + 1, FOUND_MAX);
+    }
+    into.starts.push(start);
+    into.sizes.push(size);
+    into.names.push(table.namesStart + name);
+    into.bindings.push(info >> 4 === STB_LOCAL ? 2 : info >> 4 === STB_WEAK ? 1 : 0);
   }
+}
+
+function readEntries(elf: ElfFile, table: Table, first: number, into: Uint8Array): void {
+  const entryBytes = elf.is64 ? 24 : 16;
+  const count = Math.min(ENTRIES_AT_ONCE, table.entryCount - first);
+  const target = into.subarray(0, count * entryBytes);
+  elf.access.readInto(target, table.section.offset + first * entryBytes);
 }
 
 /** Reads 64 bits less a base as a double: exact where the result is within 2^53. */
@@ -253,38 +241,35 @@ function nameOutside(elf: ElfFile, table: Table, entry: number): Error {
 }
 
 function withoutAliases(
-  { starts, sizes, names, bindings, count }: Candidates,
-  strings: readonly [Uint8Array, Uint8Array],
-): Pick<SymbolColumns, "starts" | "sizes" | "names"> {
-  const order = sortedRows(starts, sizes, count);
-  const best = new Uint32Array(count);
-  let bestCount = 0;
+  { starts, sizes, names, bindings }: Candidates,
+  tables: readonly Table[],
+): Pick<FoundFunctions, "starts" | "sizes" | "names"> {
+  const best: number[] = [];
   let aliases = 0;
-  for (const row of order) {
-    const last = best[bestCount - 1] ?? 0;
-    if (bestCount > 0 && starts[row] === starts[last] && sizes[row] === sizes[last]) {
+  for (const row of sortedRows(starts, sizes)) {
+    const last = best.at(-1);
+    if (last !== undefined && starts[row] === starts[last] && sizes[row] === sizes[last]) {
       const order =
         (bindings[row] as number) - (bindings[last] as number) ||
         (++aliases < ALIASES_COMPARED_MAX
-          ? compareNames(strings, names[row] as number, names[last] as number)
+          ? compareNames(tables, names[row] as number, names[last] as number)
           : 0);
-      if (order < 0) best[bestCount - 1] = row;
+      if (order < 0) best[best.length - 1] = row;
     } else {
-      best[bestCount++] = row;
+      best.push(row);
       aliases = 0;
     }
   }
-  const rows = best.subarray(0, bestCount);
   return {
-    starts: Float64Array.from(rows, (row) => starts[row] as number),
-    sizes: Float64Array.from(rows, (row) => sizes[row] as number),
-    names: Uint32Array.from(rows, (row) => names[row] as number),
+    starts: Float64Array.from(best, (row) => starts[row] as number),
+    sizes: Float64Array.from(best, (row) => sizes[row] as number),
+    names: Float64Array.from(best, (row) => names[row] as number),
   };
 }
 
 /** By start, the longer first, then as they stand in the file. */
-function sortedRows(starts: Float64Array, sizes: Float64Array, count: number): Uint32Array {
-  const order = Uint32Array.from({ length: count }, (_, row) => row);
+function sortedRows(starts: readonly number[], sizes: readonly number[]): Uint32Array {
+  const order = Uint32Array.from(starts, (_, row) => row);
   return order.sort(
     (a, b) =>
       (starts[a] as number) - (starts[b] as number) ||
@@ -294,9 +279,9 @@ function sortedRows(starts: Float64Array, sizes: Float64Array, count: number): U
 }
 
 /** What people expect to read: no leading underscore, then the shorter, then by bytes. */
-function compareNames(strings: readonly [Uint8Array, Uint8Array], a: number, b: number): number {
-  const nameA = comparedBytes(strings, a);
-  const nameB = comparedBytes(strings, b);
+function compareNames(tables: readonly Table[], a: number, b: number): number {
+  const nameA = nameBytes(tables, a, COMPARED_BYTES_MAX).slice();
+  const nameB = nameBytes(tables, b, COMPARED_BYTES_MAX);
   return (
     Number(nameA[0] === UNDERSCORE) - Number(nameB[0] === UNDERSCORE) ||
     nameA.length - nameB.length ||
@@ -304,10 +289,8 @@ function compareNames(strings: readonly [Uint8Array, Uint8Array], a: number, b: 
   );
 }
 
-function comparedBytes(strings: readonly [Uint8Array, Uint8Array], offset: number): Uint8Array {
-  const inFirst = offset < strings[0].length;
-  const start = inFirst ? offset : offset - strings[0].length;
-  const bytes = strings[inFirst ? 0 : 1].subarray(start, start + COMPARED_BYTES_MAX);
-  const length = bytes.indexOf(0);
-  return length < 0 ? bytes : bytes.subarray(0, length);
+/** The name by its number; valid until the next call. */
+export function nameBytes(tables: readonly Table[], name: number, bytesMax: number): Uint8Array {
+  const table = tables.findLast(({ namesStart }) => name >= namesStart) as Table;
+  return table.names.at(name - table.namesStart, bytesMax);
 }
