@@ -53,7 +53,8 @@ async function serve(
   logger.info("running", { version: programVersion(), pipelines });
   await aborted(interruption.signal);
   logger.info("stopping", { signal: interruption.signalNumber });
-  return stopped(service, logger);
+  // Awaited here: the service is given back when this function ends.
+  return await stopped(service, logger);
 }
 
 /** Delivers what was taken, for as long as STOP_MS_MAX. */
