@@ -10,29 +10,29 @@ type Short = string | { escape: true } | Short[];
 const short = (parts: readonly Part[]): Short[] =>
   parts.map((part) => {
     if (part.kind === "text") return part.text;
-    return part.kind === "escape" ? escape : short(part.parts);
+    return part.kind === "escape" ? dollar : short(part.parts);
   });
 
-const escape: Short = { escape: true };
+const dollar: Short = { escape: true };
 
 const cases: readonly { text: string; parts: Short[] }[] = [
   { text: "", parts: [] },
   { text: "plain } text", parts: ["plain } text"] },
   { text: "$", parts: ["$"] },
   { text: "a$b", parts: ["a$b"] },
-  { text: "$$", parts: [escape] },
-  { text: "$$$", parts: [escape, "$"] },
+  { text: "$$", parts: [dollar] },
+  { text: "$$$", parts: [dollar, "$"] },
   { text: "${A}", parts: [["A"]] },
   { text: "x${A}y", parts: ["x", ["A"], "y"] },
-  { text: "$${A}", parts: [escape, "{A}"] },
-  { text: "$$${A}", parts: [escape, ["A"]] },
-  { text: "$$$${A}", parts: [escape, escape, "{A}"] },
+  { text: "$${A}", parts: [dollar, "{A}"] },
+  { text: "$$${A}", parts: [dollar, ["A"]] },
+  { text: "$$$${A}", parts: [dollar, dollar, "{A}"] },
   { text: "${env:A_${env:B}}", parts: [["env:A_", ["env:B"]]] },
   { text: "${}", parts: [[]] },
   { text: "${A", parts: ["${A"] },
   { text: "${A${B}", parts: ["${A", ["B"]] },
-  { text: "a${b$$c", parts: ["a${b", escape, "c"] },
-  { text: "${A$$}", parts: [["A", escape]] },
+  { text: "a${b$$c", parts: ["a${b", dollar, "c"] },
+  { text: "${A$$}", parts: [["A", dollar]] },
   { text: "${a:-{}}", parts: [["a:-{"], "}"] },
 ];
 
