@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { checked } from "../src/config/check.ts";
+import { debug } from "../src/exporters/debug/index.ts";
 import { pprof } from "../src/exporters/pprof/index.ts";
 import { singleFile } from "../src/exporters/single_file/index.ts";
 import type { Component, ProfileConsumer, SourceContext } from "../src/pipeline/component.ts";
@@ -98,6 +99,22 @@ const candidates: readonly Candidate[] = [
     feed: consumeOne,
     output: (_sink, folder) =>
       readdirSync(folder.path).reduce((sum, name) => sum + totalIn(folder.file(name)), 0),
+  },
+  {
+    type: debug.type,
+    skip: false,
+    create: (context, folder) => {
+      const output_paths = [folder.file("out.txt")];
+      const options = { verbosity: "normal", use_internal_logger: false, output_paths };
+      return debug.create(checked(debug.config, options), context);
+    },
+    feed: consumeOne,
+    output: (_sink, folder) => {
+      const path = folder.file("out.txt");
+      if (!existsSync(path)) return 0;
+      const sums = readFileSync(path, "utf8").matchAll(/ sum=(\d+)/g);
+      return sums.reduce((total, [, sum]) => total + Number(sum), 0);
+    },
   },
 ];
 
