@@ -1,0 +1,181 @@
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  compressionAlgorithms,
+  credentials,
+  type Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import { encodeOtlp } from "../../profiles/otlp/encode.ts";
+import type { ProfileBatch } from "../../profiles/profile.ts";
+import { CollectorError } from "../../support/errors.ts";
+import { ownUserAgent } from "../../transport/client-config.ts";
+import { serverText } from "../../transport/headers.ts";
+import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
+import { readPartialSuccess } from "../../transport/otlp-response.ts";
+import { SendsUnderWay } from "../../transport/sends.ts";
+import { isInsecure, loadClientTls } from "../../transport/tls.ts";
+import type { OtlpGrpcConfig } from "./config.ts";
+import { errorOfStatus } from "./failure.ts";
+import { metadataOf } from "./metadata.ts";
+import { type GrpcTarget, grpcTarget } from "./target.ts";
+
+const METHOD = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
+
+/** A server that came back is found within this time; gRPC's own two minutes lose too much. */
+const RECONNECT_WAIT_MAX_MS = 10_000;
+
+/** OTLP: a client should take answers of up to 4 MiB. */
+const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Sends each batch as one OTLP request over gRPC.
+ *
+ * Source: OTLP specification, "OTLP/gRPC".
+ */
+export class OtlpGrpcExporter implements Exporter {
+  readonly #config: OtlpGrpcConfig;
+  readonly #context: ComponentContext;
+  readonly #target: GrpcTarget;
+  readonly #metadata: Metadata;
+  readonly #partialSuccesses: PartialSuccessReport;
+  #sends = new SendsUnderWay();
+  #client: Promise<Client> | undefined;
+
+  /** @throws CollectorError CONFIG_INVALID  an endpoint or header that gRPC cannot use */
+  constructor(config: OtlpGrpcConfig, context: ComponentContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#target = grpcTarget(config.endpoint);
+    this.#metadata = metadataOf(config.headers, config.wait_for_ready);
+    this.#partialSuccesses = new PartialSuccessReport(context);
+  }
+
+  /** Reads the certificates. The server is first asked when a batch comes. */
+  async start(): Promise<void> {
+    this.#client ??= this.#open();
+    await this.#client;
+  }
+
+  /**
+   * Resolves when the server has taken the batch, of which nothing is read after the call.
+   *
+   * @throws CollectorError  UNAVAILABLE_RETRYABLE for what may be sent again
+   */
+  async consume(batch: ProfileBatch): Promise<void> {
+    const request = encodeOtlp(batch);
+    checkRequestSize(this.#target.name, request.length);
+    await this.#sends.run((signal) => this.#send(request, signal));
+  }
+
+  async stop(): Promise<void> {
+    const opened = this.#client;
+    if (opened === undefined) return;
+    await this.#sends.stop();
+    (await opened).close();
+    if (this.#client !== opened) return;
+    this.#client = undefined;
+    this.#sends = new SendsUnderWay();
+  }
+
+  async #open(): Promise<Client> {
+    const security = await channelCredentials(this.#config, this.#target);
+    return new Client(this.#target.name, security, channelOptions(this.#config));
+  }
+
+  async #send(request: Uint8Array, signal: AbortSignal): Promise<void> {
+    const client = await this.#client;
+    if (client === undefined) throw new CollectorError("INTERNAL", "otlp_grpc was not started");
+    const response = await this.#call(client, request, signal);
+    const partial = partialSuccessOf(response);
+    if (partial === undefined) return;
+    const message = serverText(partial.errorMessage, this.#config.headers);
+    this.#partialSuccesses.add(partial, message);
+  }
+
+  #call(client: Client, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const call = client.makeUnaryRequest(
+      METHOD,
+      asBuffer,
+      asIs,
+      request,
+      this.#metadata.clone(),
+      { deadline: this.#deadline() },
+      (error, response) => {
+        if (error === null) resolve(response ?? new Uint8Array());
+        else reject(this.#failure(error, request.length, signal));
+      },
+    );
+    const cancel = (): void => call.cancel();
+    if (signal.aborted) cancel();
+    signal.addEventListener("abort", cancel);
+    return promise.finally(() => signal.removeEventListener("abort", cancel));
+  }
+
+  #deadline(): number {
+    const { timeout } = this.#config;
+    if (timeout === 0) return Number.POSITIVE_INFINITY;
+    return Number(this.#context.clock.unixNanos() / 1_000_000n) + timeout;
+  }
+
+  #failure(error: ServiceError, byteCount: number, signal: AbortSignal): CollectorError {
+    const { headers, timeout } = this.#config;
+    const endpoint = this.#target.name;
+    const isStopping = signal.aborted;
+    return errorOfStatus({ error, endpoint, headers, byteCount, timeoutMs: timeout, isStopping });
+  }
+}
+
+/** An answer that cannot be read has no reservation: its status says that the batch was taken. */
+function partialSuccessOf(response: Uint8Array): ReturnType<typeof readPartialSuccess> {
+  try {
+    return readPartialSuccess(response);
+  } catch {
+    return undefined;
+  }
+}
+
+async function channelCredentials(
+  { tls }: OtlpGrpcConfig,
+  { isSecure }: GrpcTarget,
+): Promise<ChannelCredentials> {
+  if (!(isSecure ?? !isInsecure(tls))) return credentials.createInsecure();
+  const { secureContext, rejectUnauthorized } = await loadClientTls(tls);
+  return credentials.createFromSecureContext(secureContext, { rejectUnauthorized });
+}
+
+function channelOptions(config: OtlpGrpcConfig): ChannelOptions {
+  const { keepalive, tls, authority, user_agent: userAgent } = config;
+  const { identity, gzip } = compressionAlgorithms;
+  const balancing = { loadBalancingConfig: [{ [config.balancer_name]: {} }] };
+  return {
+    "grpc.primary_user_agent": userAgent === "" ? ownUserAgent() : userAgent,
+    "grpc.default_compression_algorithm": config.compression === "gzip" ? gzip : identity,
+    "grpc.max_receive_message_length": RESPONSE_BYTES_MAX,
+    "grpc.keepalive_time_ms": keepalive.time,
+    "grpc.keepalive_timeout_ms": keepalive.timeout,
+    "grpc.keepalive_permit_without_calls": keepalive.permit_without_stream ? 1 : 0,
+    "grpc.max_reconnect_backoff_ms": RECONNECT_WAIT_MAX_MS,
+    // What is sent again, and when, is decided by the pipeline.
+    "grpc.enable_retries": 0,
+    "grpc.service_config": JSON.stringify(balancing),
+    "grpc.service_config_disable_resolution": 1,
+    // Connections of its own, so that they end with this exporter.
+    "grpc.use_local_subchannel_pool": 1,
+    ...(authority !== "" && { "grpc.default_authority": authority }),
+    ...(tls.server_name_override !== "" && {
+      "grpc.ssl_target_name_override": tls.server_name_override,
+    }),
+  };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function asIs(bytes: Buffer): Uint8Array {
+  return bytes;
+}

@@ -1,0 +1,24 @@
+import { CollectorError } from "../../support/errors.ts";
+
+/** Where a channel goes to. */
+export interface GrpcTarget {
+  /** As gRPC names it: "host:4317", "dns:///host:4317", "unix:/run/collector.sock". */
+  readonly name: string;
+  /** What the scheme says about TLS; undefined leaves it to `tls::insecure`. */
+  readonly isSecure: boolean | undefined;
+}
+
+/**
+ * Reads an endpoint as the Collector does.
+ *
+ * @throws CollectorError CONFIG_INVALID  no port
+ */
+export function grpcTarget(endpoint: string): GrpcTarget {
+  const [, scheme, rest = ""] = /^(https?|passthrough):\/{2,3}(.*?)\/*$/.exec(endpoint) ?? [];
+  const name = scheme === undefined ? endpoint : rest;
+  if (!name.startsWith("unix:") && !/[^:/]:\d{1,5}$/.test(name)) {
+    throw new CollectorError("CONFIG_INVALID", "endpoint must end with a port, as in host:4317");
+  }
+  if (scheme === undefined || scheme === "passthrough") return { name, isSecure: undefined };
+  return { name, isSecure: scheme === "https" };
+}

@@ -1,0 +1,98 @@
+import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import { encodeOtlp } from "../../profiles/otlp/encode.ts";
+import { encodeOtlpJson } from "../../profiles/otlp/json-encode.ts";
+import type { ProfileBatch } from "../../profiles/profile.ts";
+import { CollectorError } from "../../support/errors.ts";
+import { createHttpClient } from "../../transport/client-config.ts";
+import { belowEndpoint, httpEndpoint, shownUrl } from "../../transport/endpoint.ts";
+import { type SecretHeaders, serverText } from "../../transport/headers.ts";
+import type { HttpClient } from "../../transport/http-client.ts";
+import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
+import { SendsUnderWay } from "../../transport/sends.ts";
+import { errorOfAnswer, isSuccess, partialSuccessOf } from "./answer.ts";
+import type { OtlpHttpConfig } from "./config.ts";
+
+const PATH = "v1development/profiles";
+
+const encodings = {
+  proto: { contentType: "application/x-protobuf", encode: encodeOtlp },
+  json: { contentType: "application/json", encode: encodeOtlpJson },
+} as const;
+
+/**
+ * Sends each batch as one OTLP request over HTTP.
+ *
+ * Source: OTLP specification, "OTLP/HTTP".
+ */
+export class OtlpHttpExporter implements Exporter {
+  readonly #config: OtlpHttpConfig;
+  readonly #context: ComponentContext;
+  readonly #url: URL;
+  readonly #headers: SecretHeaders;
+  readonly #partialSuccesses: PartialSuccessReport;
+  #sends = new SendsUnderWay();
+  #client: Promise<HttpClient> | undefined;
+
+  /** @throws CollectorError CONFIG_INVALID  no URL to send to */
+  constructor(config: OtlpHttpConfig, context: ComponentContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#url = profilesUrl(config);
+    this.#headers = config.headers;
+    this.#partialSuccesses = new PartialSuccessReport(context);
+  }
+
+  /** Reads the certificates. The server is first asked when a batch comes. */
+  async start(): Promise<void> {
+    this.#client ??= this.#open();
+    await this.#client;
+  }
+
+  /**
+   * Resolves when the server has taken the batch, of which nothing is read after the call.
+   *
+   * @throws CollectorError  UNAVAILABLE_RETRYABLE for what may be sent again
+   */
+  async consume(batch: ProfileBatch): Promise<void> {
+    const { contentType, encode } = encodings[this.#config.encoding];
+    const body = encode(batch);
+    checkRequestSize(shownUrl(this.#url), body.length);
+    await this.#sends.run((signal) => this.#send(body, contentType, signal));
+  }
+
+  async stop(): Promise<void> {
+    const opened = this.#client;
+    if (opened === undefined) return;
+    const sends = this.#sends;
+    await sends.stop();
+    (await opened).close();
+    if (this.#client !== opened) return;
+    this.#client = undefined;
+    this.#sends = new SendsUnderWay();
+  }
+
+  #open(): Promise<HttpClient> {
+    const usesTls = this.#url.protocol === "https:";
+    return createHttpClient(this.#config, { clock: this.#context.clock, usesTls });
+  }
+
+  async #send(body: Uint8Array, contentType: string, signal: AbortSignal): Promise<void> {
+    const client = await this.#client;
+    if (client === undefined) throw new CollectorError("INTERNAL", "otlp_http was not started");
+    const url = this.#url;
+    const response = await client.post(url, body, { contentType, signal });
+    const headers = this.#headers;
+    if (!isSuccess(response)) {
+      throw errorOfAnswer({ url, response, headers, byteCount: body.length });
+    }
+    const partial = partialSuccessOf(response);
+    if (partial === undefined) return;
+    this.#partialSuccesses.add(partial, serverText(partial.errorMessage, headers));
+  }
+}
+
+function profilesUrl({ endpoint = "", profiles_endpoint: whole = "" }: OtlpHttpConfig): URL {
+  if (whole !== "") return httpEndpoint(whole, "profiles_endpoint");
+  if (endpoint !== "") return belowEndpoint(httpEndpoint(endpoint, "endpoint"), PATH);
+  throw new CollectorError("CONFIG_INVALID", "endpoint or profiles_endpoint must be set");
+}
