@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EbpfCounters } from "../../src/receivers/ebpf/receiver.ts";
+import type { EbpfCounters } from "../../src/receivers/ebpf/counters.ts";
 import { sleep } from "../../src/support/clock.ts";
 import { CollectorError } from "../../src/support/errors.ts";
 import { CollectingSink, keepBusy, runReceiver, totalOf } from "../support/receiver-run.ts";

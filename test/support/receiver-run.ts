@@ -9,7 +9,8 @@ import { SymbolizeProcessor } from "../../src/processors/symbolize/processor.ts"
 import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { type ResolvedSample, resolvedSamples } from "../../src/profiles/resolved.ts";
 import { type EbpfConfig, ebpfConfig } from "../../src/receivers/ebpf/config.ts";
-import { type EbpfCounters, EbpfReceiver } from "../../src/receivers/ebpf/receiver.ts";
+import type { EbpfCounters } from "../../src/receivers/ebpf/counters.ts";
+import { EbpfReceiver } from "../../src/receivers/ebpf/receiver.ts";
 import type { WindowLimits } from "../../src/receivers/ebpf/sample-window.ts";
 import { sleep } from "../../src/support/clock.ts";
 import { silentLogger } from "../../src/support/logger.ts";

@@ -1,4 +1,5 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
+import { type SampleLosses, sampleLosses } from "../../pipeline/sample-losses.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import { messageOf } from "../../support/errors.ts";
 import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
@@ -7,11 +8,14 @@ import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
 import { ContainerIds } from "./container-ids.ts";
+import { type EbpfCounters, NO_MEMORY, NOTHING_DONE } from "./counters.ts";
 import { DRAIN_BUSY_MS, DrainPace } from "./drain-pace.ts";
 import { openerOf } from "./executable-opener.ts";
+import { Governor } from "./governor.ts";
+import { addEbpfMetrics } from "./metrics.ts";
 import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
-import { type ProcessCounters, ProcessTable } from "./process-table.ts";
+import { ProcessTable } from "./process-table.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
@@ -19,32 +23,12 @@ const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
 /** How often what ended longer ago is looked for. */
 const EXPIRE_INTERVAL_NS = 1_000_000_000n;
 
-/** What the receiver has done since its last start. Taken = delivered + lost, exactly, once it has stopped. */
-export interface EbpfCounters {
-  readonly taken: number;
-  readonly delivered: number;
-  readonly lost: number;
-  /** Of those delivered: what the next component refused for good. */
-  readonly dropped: number;
-  /** Different programs that were sampled. */
-  readonly processes: number;
-  /** What the receiver knows, and could not know, of the host's processes. */
-  readonly processTable: ProcessCounters;
-  /** Samples a second on each CPU now; 0 when the receiver does not run, as those below. */
-  readonly frequencyHz: number;
-  /** Kernel memory of all BPF maps, that of the ring of samples included. */
-  readonly bpfMapBytes: number;
-  /** Of them: the ring of samples. */
-  readonly ringBytes: number;
-  /** Kernel memory of the rings that tell of processes; no BPF maps. */
-  readonly sideBandBytes: number;
-}
-
 /** Samples the stacks of the host, or of chosen processes, by eBPF, and sends them as batches. */
 export class EbpfReceiver implements Receiver {
   readonly #config: EbpfConfig;
   readonly #context: SourceContext;
   readonly #limits: WindowLimits;
+  readonly #losses: SampleLosses;
   readonly #seen = new WeakSet<ProcessImage>();
   #processCount = 0;
   #dropped = 0;
@@ -58,6 +42,8 @@ export class EbpfReceiver implements Receiver {
     this.#config = config;
     this.#context = context;
     this.#limits = limits;
+    this.#losses = context.shared.get(sampleLosses);
+    addEbpfMetrics(context.metrics, () => this.counters);
   }
 
   /**
@@ -66,10 +52,19 @@ export class EbpfReceiver implements Receiver {
    * @throws CollectorError PERMISSION, UNSUPPORTED or NOT_FOUND, with the mend
    */
   start(): Promise<void> {
-    this.#starting ??= this.#start().finally(() => {
+    this.#starting ??= this.#startAsConfigured().finally(() => {
       this.#starting = undefined;
     });
     return this.#starting;
+  }
+
+  async #startAsConfigured(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      if (this.#config.error_mode === "propagate") throw error;
+      this.#context.logger.error("does not run", { reason: messageOf(error) });
+    }
   }
 
   async #start(): Promise<void> {
@@ -83,6 +78,7 @@ export class EbpfReceiver implements Receiver {
       const sampler = OnCpuSampler.start({
         frequencyHz: this.#config.samples_per_second,
         ringBytes: this.#config.ring_bytes,
+        allowUnsafeKernel: this.#config.no_kernel_version_check,
         ...(this.#config.pids !== undefined && { pids: this.#config.pids }),
       });
       this.#running = {
@@ -94,6 +90,12 @@ export class EbpfReceiver implements Receiver {
         frequencyHz: this.#config.samples_per_second,
         wantedHz: this.#config.samples_per_second,
         ...this.#newWindow(sampler),
+        governor: new Governor({
+          limitPercent: this.#config.cpu_limit,
+          configuredHz: this.#config.samples_per_second,
+          cpuSeconds: ownCpuSeconds,
+        }),
+        lostBefore: 0,
         pace: new DrainPace(),
         timer: setTimeout(() => this.#tick(), DRAIN_BUSY_MS),
         expiredAtNs: 0n,
@@ -174,7 +176,8 @@ export class EbpfReceiver implements Receiver {
     const hasProcessNews = this.#drain(running);
     const wait = running.pace.next({ hasProcessNews, ringShare });
     const ageMs = Number(this.#context.clock.monotonicNanos() - running.windowStartNs) / 1e6;
-    const leftMs = this.#config.reporter_interval - ageMs;
+    const leftMs = running.intervalMs - ageMs;
+    this.#govern(running);
     const isDue = leftMs <= 0 || running.window.isFull;
     running.timer = setTimeout(() => this.#tick(), isDue ? wait : Math.min(wait, leftMs));
     // One report at a time: when the next component is slow, the window goes on.
@@ -186,6 +189,25 @@ export class EbpfReceiver implements Receiver {
     running.report = this.#report(running).finally(() => {
       running.isReporting = false;
     });
+  }
+
+  /** Each window has its own length, so that agents that started together do not send together. */
+  #intervalMs(): number {
+    const { reporter_interval, reporter_jitter } = this.#config;
+    return reporter_interval * (1 + reporter_jitter * (2 * Math.random() - 1));
+  }
+
+  #govern(running: Running): void {
+    const adjustment = running.governor.adjust(this.#context.clock.monotonicNanos());
+    if (adjustment === undefined) return;
+    const { frequencyHz, usedPercent } = adjustment;
+    this.#context.logger.warn("the frequency follows the CPU time that the program takes", {
+      used_percent: usedPercent.toFixed(1),
+      limit_percent: this.#config.cpu_limit,
+      from_hz: running.frequencyHz,
+      to_hz: frequencyHz,
+    });
+    running.wantedHz = frequencyHz;
   }
 
   /** All samples of the frequency before are in the window when the other begins. */
@@ -255,6 +277,7 @@ export class EbpfReceiver implements Receiver {
         limits: this.#limits,
       }),
       windowStartNs: this.#context.clock.monotonicNanos(),
+      intervalMs: this.#intervalMs(),
       periodNs: sampler.periodNs,
       metMappings: new Set(),
     };
@@ -263,6 +286,7 @@ export class EbpfReceiver implements Receiver {
   /** Sends the window and begins the next one. Never rejects: what cannot be sent is counted. */
   async #report(running: Running): Promise<void> {
     const { window, windowStartNs, periodNs } = running;
+    this.#tellLosses(running);
     Object.assign(running, this.#newWindow(running.sampler));
     if (window.isEmpty) return;
     try {
@@ -274,6 +298,12 @@ export class EbpfReceiver implements Receiver {
       this.#dropped += samples;
       this.#context.logger.error("a batch was not taken", { samples, reason: messageOf(error) });
     }
+  }
+
+  #tellLosses(running: Running): void {
+    const { lost } = running.sampler.counters();
+    this.#losses.add(lost - running.lostBefore);
+    running.lostBefore = lost;
   }
 
   #batchOf(running: Running, closed: ClosedWindow): ProfileBatch {
@@ -317,27 +347,10 @@ export class EbpfReceiver implements Receiver {
   }
 }
 
-const NO_MEMORY = { frequencyHz: 0, bpfMapBytes: 0, ringBytes: 0, sideBandBytes: 0 };
-
-const NOTHING_DONE: EbpfCounters = {
-  ...NO_MEMORY,
-  taken: 0,
-  delivered: 0,
-  lost: 0,
-  dropped: 0,
-  processes: 0,
-  processTable: {
-    lostRecords: 0,
-    rescans: 0,
-    failedScans: 0,
-    images: 0,
-    endedImages: 0,
-    evictedImages: 0,
-    refusedMappings: 0,
-    procReads: 0,
-    unknownLookups: 0,
-  },
-};
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
 
 /** What exists between start and stop. */
 interface Running extends WindowState {
@@ -349,6 +362,9 @@ interface Running extends WindowState {
   /** Of the clocks, and what they are to be changed to. */
   frequencyHz: number;
   wantedHz: number;
+  readonly governor: Governor;
+  /** Lost samples that were told of. */
+  lostBefore: number;
   readonly pace: DrainPace;
   timer: NodeJS.Timeout;
   expiredAtNs: bigint;
@@ -357,13 +373,15 @@ interface Running extends WindowState {
 }
 
 /** What is sent of a window. */
-type ClosedWindow = Omit<WindowState, "metMappings">;
+type ClosedWindow = Omit<WindowState, "metMappings" | "intervalMs">;
 
 /** What begins anew after each report. */
 interface WindowState {
   window: SampleWindow;
   windowStartNs: bigint;
   /** Nanoseconds of CPU time that each of its samples stands for. */
+  /** How long the window is to be. */
+  intervalMs: number;
   periodNs: number;
   /** Mappings whose file the registry was told of. */
   metMappings: Set<ProcessMapping>;
