@@ -144,7 +144,7 @@ export class Expander {
     const location = referenceLocation(await this.#uriOf(parts, journey), place);
     const chain = [...journey.chain, location];
     this.#requireNoCycle(chain, place);
-    const asking = `${place}: \${${locationLabel(location)}}`;
+    const asking = `${place}: ${locationLabel(location)}`;
     const text = await retrieve(location, this.#environment, asking);
     if (text === undefined) this.#warnUnset(location, place);
     return { text, location, inner: { ...journey, chain } };
@@ -155,7 +155,10 @@ export class Expander {
       ? "$"
       : await this.#textOf(parts, journey);
     if (!uri.includes("$")) return uri;
-    throw configInvalid(journey.place, "a $ alone cannot stand inside a reference");
+    throw configInvalid(
+      journey.place,
+      "a $ alone cannot stand inside a reference; only another reference can",
+    );
   }
 
   #requireNoCycle(chain: readonly Location[], place: string): void {

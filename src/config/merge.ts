@@ -45,7 +45,7 @@ export function unflattened(map: MapNode): MapNode {
   let result: MapNode = { ...map, entries: withoutKeys(map.entries, paths) };
   for (const key of paths) {
     const value = map.entries.get(key) as ConfigNode;
-    result = mergeMaps(result, nestedMap(pathSteps(key.split(PATH_SEPARATOR), value.place), value));
+    result = mergeMaps(result, nestedMap(pathSteps(key, PATH_SEPARATOR, value.place), value));
   }
   return result;
 }
@@ -59,13 +59,16 @@ function withoutKeys(
   return rest;
 }
 
-/** The steps of a path, each checked to have text. */
-export function pathSteps(steps: readonly string[], place: string): readonly string[] {
+/** The steps of a path as it was written, each checked to have text. */
+export function pathSteps(
+  path: string,
+  separator: string | RegExp,
+  place: string,
+): readonly string[] {
+  const steps = path.split(separator);
   if (steps.length > CONFIG_NESTING_MAX) {
     throw configInvalid(place, `a path of ${steps.length} keys; at most ${CONFIG_NESTING_MAX}`);
   }
-  if (steps.length > 1 && steps.includes("")) {
-    throw configInvalid(place, `the path "${steps.join(PATH_SEPARATOR)}" has an empty key`);
-  }
+  if (steps.includes("")) throw configInvalid(place, `the path "${path}" has an empty key`);
   return steps;
 }

@@ -1,6 +1,7 @@
 import { messageOf } from "../support/errors.ts";
 import type { ConfigEnvironment } from "./environment.ts";
 import { configInvalid } from "./faults.ts";
+import { CONFIG_FETCH_MS_MAX } from "./limits.ts";
 
 export const SCHEMES = ["env", "file", "yaml", "http", "https"] as const;
 
@@ -109,7 +110,8 @@ function readFrom({ scheme, rest }: Location, environment: ConfigEnvironment): P
   throw new Error("configurations are not fetched over the network here");
 }
 
-const FILE_REASONS: Readonly<Record<string, string>> = {
+/** By the code of the error, or its name where it has none. */
+const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "there is no such file",
   EACCES: "this user may not read the file",
@@ -117,12 +119,14 @@ const FILE_REASONS: Readonly<Record<string, string>> = {
   ERR_ENCODING_INVALID_ENCODED_DATA: "the text is not UTF-8",
   ERR_INVALID_ARG_VALUE: "the path has a zero byte",
   ERR_INVALID_URL: "this is no URL",
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "there is no such host",
+  TimeoutError: `no whole answer within ${CONFIG_FETCH_MS_MAX} ms`,
 };
 
 function reasonOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  const known = FILE_REASONS[code ?? ""];
-  if (known !== undefined) return known;
+  // fetch hides what happened behind "fetch failed".
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return messageOf(cause);
+  const { code, name } = cause as NodeJS.ErrnoException;
+  return REASONS[code ?? ""] ?? REASONS[name] ?? messageOf(cause);
 }

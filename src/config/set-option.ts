@@ -13,6 +13,6 @@ export function readSetOption(option: string): MapNode {
   const label = `--set ${path}`;
   const yaml = readYaml(option.slice(equals + 1).trim(), { label });
   if ("fault" in yaml) throw yaml.fault;
-  const steps = pathSteps(path.split(/\.|::/), label);
+  const steps = pathSteps(path, /\.|::/, label);
   return nestedMap(steps, { ...yaml.node, place: label });
 }
