@@ -3,7 +3,7 @@
  * takes too long or too much memory costs this thread, which the main thread ends and replaces.
  * Nothing here opens a file of a process; descriptors come from the main thread.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../support/errors.ts";
 import { demangle, isMangled, loadDemangler } from "./demangle/demangle.ts";
@@ -27,6 +27,7 @@ import {
 
 /** /proc/kallsyms of a kernel with every module has 20 MB. */
 const KALLSYMS_PATH = "/proc/kallsyms";
+const PIECE_BYTES = 64 * 1024;
 
 let kernel: KernelSymbols | Missing | undefined;
 
@@ -107,7 +108,7 @@ function readKernelFacts(): KernelFacts {
     ...module,
     buildId: kernelBuildId(readIfThere(`/sys/module/${module.name}/notes/.note.gnu.build-id`)),
   }));
-  kernel = parseKallsyms(readFileSync(KALLSYMS_PATH), modules);
+  kernel = parseKallsyms(piecesOf(KALLSYMS_PATH), modules);
   return {
     textStart: kernel instanceof KernelSymbols ? kernel.textStart : 0n,
     modules,
@@ -124,6 +125,19 @@ function symbolizeKernel(addresses: BigUint64Array): FramesOfAddresses | Missing
     const symbol = symbols.lookup(address);
     return symbol === undefined ? [] : [{ name: symbol.name, systemName: symbol.name }];
   });
+}
+
+/** A file in pieces, each of which is gone with the next. */
+function* piecesOf(path: string): Generator<Uint8Array> {
+  const fd = openSync(path, "r");
+  try {
+    const buffer = new Uint8Array(PIECE_BYTES);
+    for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer)) {
+      yield buffer.subarray(0, count);
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function readIfThere(path: string): Buffer {

@@ -23,7 +23,7 @@ describe("fuzz: kallsyms", () => {
         count % 10 === 0 ? noise(random, NOISE_BYTES_MAX) : mutated(KALLSYMS, MODULES, random);
       const modules = parseModules(Buffer.from(mutated(MODULES, KALLSYMS, random)).toString());
       bounded(bytes.length, () => {
-        const symbols = parseKallsyms(bytes, modules);
+        const symbols = parseKallsyms([bytes], modules);
         if (!(symbols instanceof KernelSymbols)) return;
         const place = BigInt(random.below(2 ** 31));
         for (const base of [0n, symbols.textStart, 0xffffffffc0000000n])

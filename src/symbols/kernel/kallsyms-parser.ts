@@ -6,6 +6,7 @@
  *
  * Source: kernel/kallsyms.c, s_show; types as in nm(1).
  */
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { limitExceeded, malformed } from "../../support/errors.ts";
 
@@ -14,6 +15,9 @@ export const KALLSYMS_MODULES_MAX = 65_536;
 
 /** Of which the errors speak. */
 export const KALLSYMS_PATH = "/proc/kallsyms";
+/** Of a line without its newline: a name has 511 bytes at most, a module's 56. */
+const LINE_BYTES_MAX = 4096;
+const NAMES_BYTES_FIRST = 256 * 1024;
 const HEX_DIGITS_MAX = 16;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -52,58 +56,90 @@ export interface CodeBounds {
 
 /** Columns of code symbols in the order of the file. */
 export interface ParsedSymbols {
-  /** The text that names are taken from. */
-  readonly bytes: Uint8Array;
+  /** Their names, one behind the other. */
+  names: Uint8Array;
+  namesLength: number;
   /** Address of start 0. */
   base: bigint;
-  readonly starts: Float64Array;
-  readonly nameStarts: Uint32Array;
-  readonly nameEnds: Uint32Array;
-  readonly modules: Uint32Array;
+  readonly starts: Float64Column;
+  /** Where each name ends in `names`; it starts where the one before it ends. */
+  readonly nameEnds: Int32Column;
+  readonly modules: Int32Column;
   /** 0 global, 1 weak, 2 local. */
-  readonly bindings: Uint8Array;
+  readonly bindings: Int32Column;
   readonly moduleNames: string[];
   readonly bounds: CodeBounds;
-  count: number;
 }
 
-/** One pass over the bytes; of a line only numbers are made. */
+/** One pass over the bytes, in pieces of any size; of a line only numbers and its name are kept. */
 export class KallsymsParser {
-  readonly symbols: ParsedSymbols;
+  readonly symbols: ParsedSymbols = {
+    names: new Uint8Array(NAMES_BYTES_FIRST),
+    namesLength: 0,
+    base: 0n,
+    starts: new Float64Column(),
+    nameEnds: new Int32Column(),
+    modules: new Int32Column(),
+    bindings: new Int32Column(),
+    moduleNames: [""],
+    bounds: {},
+  };
   lineCount = 0;
   anyAddress = false;
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array = new Uint8Array(0);
+  /** The line that the last piece ended in. */
+  #rest: Uint8Array = new Uint8Array(0);
   readonly #moduleIndexes = new Map<string, number>();
+  /** Bytes of the file before `#bytes`. */
+  #bytesBefore = 0;
   #offset = 0;
   #high = 0;
   #low = 0;
   #baseHigh: number | undefined;
   #lastModule = CORE;
-  #lastModuleStart = 0;
-  #lastModuleEnd = 0;
+  #lastModuleName: Uint8Array = new Uint8Array(0);
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    const capacity = countLines(bytes);
-    this.symbols = {
-      bytes,
-      base: 0n,
-      starts: new Float64Array(capacity),
-      nameStarts: new Uint32Array(capacity),
-      nameEnds: new Uint32Array(capacity),
-      modules: new Uint32Array(capacity),
-      bindings: new Uint8Array(capacity),
-      moduleNames: [""],
-      bounds: {},
-      count: 0,
-    };
+  /** Takes the next piece of the file, of which nothing is kept. */
+  push(piece: Uint8Array): void {
+    const lineEnd = piece.lastIndexOf(NEWLINE) + 1;
+    if (lineEnd === 0) {
+      this.#keepRest(piece);
+      return;
+    }
+    // The line that began in the last piece, then the whole lines of this one.
+    let start = 0;
+    if (this.#rest.length > 0) {
+      start = piece.indexOf(NEWLINE) + 1;
+      this.#keepRest(piece.subarray(0, start));
+      this.#parse(this.#rest);
+      this.#rest = this.#rest.subarray(0, 0);
+    }
+    this.#parse(piece.subarray(start, lineEnd));
+    this.#keepRest(piece.subarray(lineEnd));
   }
 
-  parse(): void {
+  /** After the last piece: the last line may have no newline. */
+  end(): void {
+    this.#parse(this.#rest);
+  }
+
+  #keepRest(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#rest.length + bytes.length > LINE_BYTES_MAX) {
+      this.#offset = 0;
+      throw this.#error();
+    }
+    this.#rest = Buffer.concat([this.#rest, bytes]);
+  }
+
+  #parse(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#offset = 0;
     while (this.#offset < this.#bytes.length) {
       this.#parseLine();
       this.lineCount++;
     }
+    this.#bytesBefore += bytes.length;
   }
 
   #parseLine(): void {
@@ -147,12 +183,10 @@ export class KallsymsParser {
     while (end < bytes.length && bytes[end] !== 0x5d && bytes[end] !== NEWLINE) end++;
     if (bytes[start - 1] !== 0x5b || bytes[end] !== 0x5d) throw this.#error();
     this.#offset = end + 1;
-    if (sameBytes(bytes, start, end, this.#lastModuleStart, this.#lastModuleEnd)) {
-      return this.#lastModule;
-    }
-    this.#lastModuleStart = start;
-    this.#lastModuleEnd = end;
-    this.#lastModule = this.#internModule(decodeUtf8(bytes.subarray(start, end)));
+    const last = this.#lastModuleName;
+    if (last.length === end - start && startsWith(bytes, start, last)) return this.#lastModule;
+    this.#lastModuleName = bytes.slice(start, end);
+    this.#lastModule = this.#internModule(decodeUtf8(this.#lastModuleName));
     return this.#lastModule;
   }
 
@@ -179,12 +213,24 @@ export class KallsymsParser {
     if (start < 0 || start > Number.MAX_SAFE_INTEGER) return;
     if (module === CORE) this.#noteBound(nameStart, nameEnd, start);
     if (binding === undefined) return;
-    const row = symbols.count++;
-    symbols.starts[row] = start;
-    symbols.nameStarts[row] = nameStart;
-    symbols.nameEnds[row] = nameEnd;
-    symbols.modules[row] = module;
-    symbols.bindings[row] = binding;
+    symbols.starts.push(start);
+    symbols.modules.push(module);
+    symbols.bindings.push(binding);
+    this.#keepName(nameStart, nameEnd);
+  }
+
+  #keepName(start: number, end: number): void {
+    const { symbols } = this;
+    const at = symbols.namesLength;
+    symbols.namesLength += end - start;
+    if (symbols.namesLength > symbols.names.length) {
+      const larger = new Uint8Array(2 * symbols.names.length);
+      larger.set(symbols.names);
+      symbols.names = larger;
+    }
+    // A name is short: a loop costs less than a view of it.
+    for (let i = start; i < end; i++) symbols.names[at + i - start] = this.#bytes[i] as number;
+    symbols.nameEnds.push(symbols.namesLength);
   }
 
   #noteBound(nameStart: number, nameEnd: number, start: number): void {
@@ -196,16 +242,10 @@ export class KallsymsParser {
 
   #error(): Error {
     return malformed(
-      `${KALLSYMS_PATH} at offset ${this.#offset}`,
+      `${KALLSYMS_PATH} at offset ${this.#bytesBefore + this.#offset}`,
       "is not an address, a type and a name",
     );
   }
-}
-
-function countLines(bytes: Uint8Array): number {
-  let count = 1;
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] === NEWLINE) count++;
-  return count;
 }
 
 function hexDigit(byte: number): number {
@@ -214,8 +254,7 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1;
 }
 
-function sameBytes(bytes: Uint8Array, a: number, aEnd: number, b: number, bEnd: number): boolean {
-  if (aEnd - a !== bEnd - b) return false;
-  for (let i = 0; i < aEnd - a; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (bytes[at + i] !== prefix[i]) return false;
   return true;
 }

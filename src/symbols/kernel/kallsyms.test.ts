@@ -27,7 +27,7 @@ const SMALL = [
 ].join("\n");
 
 function symbolsOf(text: string, modules = ""): KernelSymbols {
-  const symbols = parseKallsyms(Buffer.from(text), parseModules(modules));
+  const symbols = parseKallsyms([Buffer.from(text)], parseModules(modules));
   assert.ok(symbols instanceof KernelSymbols);
   return symbols;
 }
@@ -59,6 +59,23 @@ describe("kallsyms", () => {
     });
   }
 
+  it("reads the same in pieces of any size", () => {
+    const bytes = Buffer.from(SMALL);
+    for (let size = 1; size <= 60; size++) {
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.subarray(index * size, (index + 1) * size),
+      );
+      const inPieces = parseKallsyms(pieces);
+      assert.ok(inPieces instanceof KernelSymbols);
+      for (const { at } of lookups) assert.deepEqual(inPieces.lookup(at), symbols.lookup(at));
+    }
+  });
+
+  it("refuses a line that does not end", () => {
+    const pieces = Array.from({ length: 5 }, () => Buffer.from("f".repeat(1000)));
+    assert.throws(() => parseKallsyms(pieces), { code: "INPUT_MALFORMED" });
+  });
+
   it("knows where the kernel begins", () => {
     assert.equal(symbols.textStart, 0xffffffff81000000n);
     assert.equal(symbolsOf("ffffffff81000000 T _stext").textStart, 0xffffffff81000000n);
@@ -71,13 +88,13 @@ describe("kallsyms", () => {
   });
 
   it("says that addresses are hidden", () => {
-    const hidden = parseKallsyms(Buffer.from("0000000000000000 T _text\n0000000000000000 t a\n"));
+    const hidden = parseKallsyms([Buffer.from("0000000000000000 T _text\n0000000000000000 t a\n")]);
     assert.match("missing" in hidden ? hidden.missing : "", /kptr_restrict/);
   });
 
   it("says that there is nothing", () => {
-    assert.ok("missing" in parseKallsyms(new Uint8Array(0)));
-    assert.ok("missing" in parseKallsyms(Buffer.from("ffffffff81000000 D data\n")));
+    assert.ok("missing" in parseKallsyms([]));
+    assert.ok("missing" in parseKallsyms([Buffer.from("ffffffff81000000 D data\n")]));
   });
 
   for (const line of [
@@ -89,7 +106,10 @@ describe("kallsyms", () => {
   ]) {
     it(`refuses ${JSON.stringify(line)} and says where`, () => {
       const text = Buffer.from(`ffffffff81000000 T _text\n${line}\n`);
-      assert.throws(() => parseKallsyms(text), { code: "INPUT_MALFORMED", message: /offset \d+/ });
+      assert.throws(() => parseKallsyms([text]), {
+        code: "INPUT_MALFORMED",
+        message: /offset \d+/,
+      });
     });
   }
 
@@ -97,7 +117,7 @@ describe("kallsyms", () => {
     skip: requirement("kallsyms"),
   }, () => {
     const bytes = readFileSync("/proc/kallsyms");
-    const real = parseKallsyms(bytes);
+    const real = parseKallsyms([bytes]);
     assert.ok(real instanceof KernelSymbols);
     const namesAt = new Map<string, Set<string>>();
     for (const line of bytes.toString().split("\n")) {

@@ -25,23 +25,30 @@ const HIDDEN =
 /**
  * Reads the kernel's functions, or says why there are none.
  *
- * @param bytes    the file's contents; not kept
+ * @param pieces   the file's contents in pieces of any size; not kept
  * @param modules  of /proc/modules, when they are known: they say where a module's code ends
  * @throws INPUT_MALFORMED  a line of another form; names its offset
  * @throws LIMIT_EXCEEDED   more bytes or modules than the limits above
  */
 export function parseKallsyms(
-  bytes: Uint8Array,
+  pieces: Iterable<Uint8Array>,
   modules: readonly KernelModule[] = [],
 ): KernelSymbols | { readonly missing: string } {
-  if (bytes.length > KALLSYMS_BYTES_MAX) {
-    throw limitExceeded(KALLSYMS_PATH, "bytes", bytes.length, KALLSYMS_BYTES_MAX);
+  const parser = new KallsymsParser();
+  let bytes = 0;
+  for (const piece of pieces) {
+    bytes += piece.length;
+    if (bytes > KALLSYMS_BYTES_MAX) {
+      throw limitExceeded(KALLSYMS_PATH, "bytes", bytes, KALLSYMS_BYTES_MAX);
+    }
+    parser.push(piece);
   }
-  const parser = new KallsymsParser(bytes);
-  parser.parse();
+  parser.end();
   if (parser.lineCount === 0) return { missing: `${KALLSYMS_PATH} is empty` };
   if (!parser.anyAddress) return { missing: HIDDEN };
-  if (parser.symbols.count === 0) return { missing: `${KALLSYMS_PATH} lists no functions` };
+  if (parser.symbols.starts.length === 0) {
+    return { missing: `${KALLSYMS_PATH} lists no functions` };
+  }
   return new KernelSymbols(parser.symbols, modules);
 }
 
@@ -59,13 +66,11 @@ export class KernelSymbols {
   /** Address of `_text`, else of `_stext`, else of the first function of the kernel; else 0. */
   readonly textStart: bigint;
   readonly count: number;
-  /** Bytes of the columns and the names under them. */
-  readonly byteSize: number;
   readonly #base: bigint;
   readonly #starts: Float64Array;
   readonly #ends: Float64Array;
-  /** Where the name of a row begins; it ends where the next one's begins. */
   readonly #nameStarts: Uint32Array;
+  readonly #nameEnds: Uint32Array;
   readonly #names: Uint8Array;
   readonly #modules: Uint32Array;
   readonly #moduleNames: readonly string[];
@@ -73,15 +78,16 @@ export class KernelSymbols {
 
   constructor(parsed: ParsedSymbols, modules: readonly KernelModule[]) {
     const rows = withoutAliases(parsed);
+    const { nameEnds } = parsed;
     this.#base = parsed.base;
     this.#moduleNames = parsed.moduleNames;
     this.count = rows.length;
-    this.#starts = Float64Array.from(rows, (row) => parsed.starts[row] as number);
-    this.#modules = Uint32Array.from(rows, (row) => parsed.modules[row] as number);
+    this.#starts = Float64Array.from(rows, (row) => parsed.starts.at(row));
+    this.#modules = Uint32Array.from(rows, (row) => parsed.modules.at(row));
     this.#ends = endsOf(this.#starts, this.#modules, parsed, modules);
-    this.#nameStarts = new Uint32Array(rows.length + 1);
-    this.#names = packNames(parsed, rows, this.#nameStarts);
-    this.byteSize = rows.length * 24 + this.#names.length;
+    this.#nameStarts = Uint32Array.from(rows, (row) => nameEnds.at(row - 1));
+    this.#nameEnds = Uint32Array.from(rows, (row) => nameEnds.at(row));
+    this.#names = parsed.names.slice(0, parsed.namesLength);
     const { text, startText } = parsed.bounds;
     const firstCore = this.#starts[this.#modules.indexOf(CORE)];
     const start = text ?? startText ?? firstCore;
@@ -106,7 +112,7 @@ export class KernelSymbols {
   #answer(row: number): KernelSymbol {
     const known = this.#answers.get(row);
     if (known !== undefined) return known;
-    const bytes = this.#names.subarray(this.#nameStarts[row], this.#nameStarts[row + 1]);
+    const bytes = this.#names.subarray(this.#nameStarts[row], this.#nameEnds[row]);
     const module = this.#moduleNames[this.#modules[row] as number] ?? "";
     const answer = { name: decodeUtf8(bytes), module };
     if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
@@ -117,8 +123,8 @@ export class KernelSymbols {
 
 /** Rows by address, of equal addresses the one that people expect to read. */
 function withoutAliases(parsed: ParsedSymbols): Uint32Array {
-  const { starts, count } = parsed;
-  const order = Uint32Array.from({ length: count }, (_, row) => row);
+  const starts = parsed.starts.data;
+  const order = Uint32Array.from({ length: parsed.starts.length }, (_, row) => row);
   order.sort((a, b) => (starts[a] as number) - (starts[b] as number) || a - b);
   let kept = 0;
   for (const row of order) {
@@ -131,15 +137,18 @@ function withoutAliases(parsed: ParsedSymbols): Uint32Array {
 
 /** Global before weak before local, no leading underscore, shorter, then by bytes. */
 function isBetterName(parsed: ParsedSymbols, a: number, b: number): boolean {
-  const { bindings, bytes, nameStarts, nameEnds } = parsed;
-  const nameA = bytes.subarray(nameStarts[a], nameEnds[a]);
-  const nameB = bytes.subarray(nameStarts[b], nameEnds[b]);
+  const nameA = nameOf(parsed, a);
+  const nameB = nameOf(parsed, b);
   const order =
-    (bindings[a] as number) - (bindings[b] as number) ||
+    parsed.bindings.at(a) - parsed.bindings.at(b) ||
     Number(nameA[0] === 0x5f) - Number(nameB[0] === 0x5f) ||
     nameA.length - nameB.length ||
     Buffer.compare(nameA, nameB);
   return order < 0;
+}
+
+function nameOf({ names, nameEnds }: ParsedSymbols, row: number): Uint8Array {
+  return names.subarray(nameEnds.at(row - 1), nameEnds.at(row));
 }
 
 /** Where each row ends; a row that is no code ends where it begins. */
@@ -199,22 +208,4 @@ function endsOfModules(
     if (Number.isSafeInteger(end)) ends.set(index, end);
   }
   return ends;
-}
-
-function packNames(
-  { bytes, nameStarts, nameEnds }: ParsedSymbols,
-  rows: Uint32Array,
-  packedStarts: Uint32Array,
-): Uint8Array {
-  let length = 0;
-  for (const [index, row] of rows.entries()) {
-    packedStarts[index] = length;
-    length += (nameEnds[row] as number) - (nameStarts[row] as number);
-  }
-  packedStarts[rows.length] = length;
-  const packed = new Uint8Array(length);
-  for (const [index, row] of rows.entries()) {
-    packed.set(bytes.subarray(nameStarts[row], nameEnds[row]), packedStarts[index] as number);
-  }
-  return packed;
 }
