@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax under test
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import type { PlainValue } from "./node.ts";
 import { type ResolvedConfig, resolveConfig } from "./resolve.ts";
 import { FakeEnvironment } from "./testing/fake-environment.ts";
@@ -207,6 +208,16 @@ describe("references", () => {
     const { value } = await resolve({}, environment);
     assert.equal(value["a"], "a: [\nb: 1");
     assert.match(environment.warnings[0] ?? "", /^c\.yaml:1: bad\.yaml:2: .*taken as text/);
+  });
+
+  it("leave any text whose every $ was doubled", async () => {
+    const hostile = fc.string({ unit: fc.constantFrom("$", "{", "}", "A", ":", "-", "\n", "'") });
+    await fc.assert(
+      fc.asyncProperty(hostile, async (text) => {
+        const yaml = JSON.stringify(text.replaceAll("$", "$$$$"));
+        assert.equal(await expanded(yaml, { A: "a" }), text);
+      }),
+    );
   });
 
   it("may be many, as long as one value has few", async () => {
