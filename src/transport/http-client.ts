@@ -130,12 +130,16 @@ export class HttpClient {
     const abort = (): void => end(unavailable(url, "gave no answer before the stop"));
     const timer = timeoutMs > 0 ? setTimeout(tooLate, timeoutMs) : undefined;
     signal?.addEventListener("abort", abort);
-    request.on("error", (error) => reject(requestError(url, error, request)));
+    let isAnswered = false;
+    const cutShort = (error: unknown): void =>
+      end(unavailable(url, `cut its answer short: ${causeOf(error)}`, error));
+    request.on("error", (error) => {
+      if (isAnswered) cutShort(error);
+      else reject(requestError(url, error, request));
+    });
     request.on("response", (response) => {
-      readBody(response).then(
-        (bytes) => resolve(answerOf(response, bytes, clock)),
-        (error: unknown) => end(unavailable(url, `cut its answer short: ${causeOf(error)}`, error)),
-      );
+      isAnswered = true;
+      readBody(response).then((bytes) => resolve(answerOf(response, bytes, clock)), cutShort);
     });
     request.end(body);
     return promise.finally(() => {

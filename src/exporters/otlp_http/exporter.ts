@@ -45,7 +45,12 @@ export class OtlpHttpExporter implements Exporter {
   /** Reads the certificates. The server is first asked when a batch comes. */
   async start(): Promise<void> {
     this.#client ??= this.#open();
-    await this.#client;
+    try {
+      await this.#client;
+    } catch (error) {
+      this.#client = undefined;
+      throw error;
+    }
   }
 
   /**
