@@ -1,4 +1,7 @@
 import { forward } from "./connectors/forward/index.ts";
+import { debug } from "./exporters/debug/index.ts";
+import { otlpGrpc } from "./exporters/otlp_grpc/index.ts";
+import { otlpHttp } from "./exporters/otlp_http/index.ts";
 import { pprof } from "./exporters/pprof/index.ts";
 import { singleFile } from "./exporters/single_file/index.ts";
 import type { ComponentDefinition } from "./pipeline/component.ts";
@@ -9,7 +12,10 @@ import { ebpf } from "./receivers/ebpf/index.ts";
 export const components: readonly ComponentDefinition[] = [
   ebpf,
   symbolize,
+  otlpGrpc,
+  otlpHttp,
   pprof,
+  debug,
   singleFile,
   forward,
 ];

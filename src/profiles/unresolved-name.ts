@@ -1,4 +1,5 @@
 import type { Dictionary } from "./dictionary.ts";
+import type { ProfileBatch } from "./profile.ts";
 
 /** The name by which profiles know code that a runtime made, which no file holds. */
 export const ANONYMOUS_MAPPING = "[anon]";
@@ -43,4 +44,25 @@ export function isUnresolved(dictionary: Dictionary, location: number): boolean 
   if (line === locations.lineEnd(location)) return true;
   const name = strings.at(functions.name.at(locations.lineFunction.at(line)));
   return name === "" || name === unresolvedNameOf(dictionary, location);
+}
+
+/** The share of the samples' frames that have no name, 0 to 1: a frame counts once a sample. */
+export function unnamedShareOf(batch: ProfileBatch): number {
+  const { locations, stacks } = batch.dictionary;
+  const isUnnamed = Uint8Array.from({ length: locations.length }, (_, location) =>
+    isUnresolved(batch.dictionary, location) ? 1 : 0,
+  );
+  let [frames, unnamed] = [0, 0];
+  for (const { profile } of batch.profiles()) {
+    const { samples } = profile;
+    for (let sample = 0; sample < samples.length; sample++) {
+      const value = samples.value.at(sample);
+      const end = stacks.end(samples.stack.at(sample));
+      for (let place = stacks.start(samples.stack.at(sample)); place < end; place++) {
+        frames += value;
+        unnamed += value * (isUnnamed[stacks.item(place)] ?? 0);
+      }
+    }
+  }
+  return frames === 0 ? 0 : unnamed / frames;
 }

@@ -2,10 +2,12 @@ import { hostname } from "node:os";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import { type SampleLosses, sampleLosses } from "../../pipeline/sample-losses.ts";
 import { valueText } from "../../profiles/attribute-value.ts";
 import { encodePprof } from "../../profiles/pprof/encode.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import { isOnCpu, resourceValue } from "../../profiles/text/frames.ts";
+import { unnamedShareOf } from "../../profiles/unresolved-name.ts";
 import type { Clock } from "../../support/clock.ts";
 import type { Counter } from "../../support/metrics.ts";
 import type { PprofConfig } from "./config.ts";
@@ -23,6 +25,8 @@ const MIB = 1024 * 1024;
 export class PprofExporter implements Exporter {
   readonly #folder: ProfileFolder;
   readonly #context: ComponentContext;
+  readonly #losses: SampleLosses;
+  #lostBefore = 0;
   readonly #files: Counter;
   readonly #removed: Counter;
   readonly #notRemoved: Counter;
@@ -32,6 +36,7 @@ export class PprofExporter implements Exporter {
   /** @throws CollectorError CONFIG_INVALID  a `file_name` that names no file of the folder */
   constructor(config: PprofConfig, context: ComponentContext) {
     this.#context = context;
+    this.#losses = context.shared.get(sampleLosses);
     this.#folder = new ProfileFolder({
       directory: config.directory,
       pattern: new FileNamePattern(config.file_name, hostname()),
@@ -63,6 +68,8 @@ export class PprofExporter implements Exporter {
       parts: namePartsOf(batch, this.#context.clock),
       samples: observationsOf(batch),
       processes: processCountOf(batch),
+      unnamedShare: unnamedShareOf(batch),
+      lost: this.#lostSinceLastFile(),
     };
     const writing = this.#write(file).finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
@@ -80,14 +87,22 @@ export class PprofExporter implements Exporter {
     await this.#sweep();
   }
 
-  async #write({ bytes, parts, samples, processes }: File): Promise<void> {
+  #lostSinceLastFile(): number {
+    const lost = this.#losses.total - this.#lostBefore;
+    this.#lostBefore += lost;
+    return lost;
+  }
+
+  async #write({ bytes, parts, ...told }: File): Promise<void> {
     const compressed = await compress(bytes);
     const path = await this.#folder.write(parts, compressed);
     this.#files.add(1);
     this.#context.logger.info("profile written", {
       path,
-      samples,
-      processes,
+      samples: told.samples,
+      processes: told.processes,
+      lost: told.lost,
+      unnamed_frames: `${(100 * told.unnamedShare).toFixed(1)}%`,
       bytes: compressed.length,
     });
     await this.#sweep();
@@ -109,6 +124,10 @@ interface File {
   readonly parts: Omit<NameParts, "sequence">;
   readonly samples: number;
   readonly processes: number;
+  /** Of the frames, those without a name, 0 to 1. */
+  readonly unnamedShare: number;
+  /** Samples that receivers lost since the file before. */
+  readonly lost: number;
 }
 
 function namePartsOf(batch: ProfileBatch, clock: Clock): Omit<NameParts, "sequence"> {

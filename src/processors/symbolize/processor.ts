@@ -12,6 +12,7 @@ import {
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { NamedAddresses } from "../../symbols/symbolizer.ts";
 import type { SymbolizeConfig } from "./config.ts";
+import { addSymbolizeMetrics } from "./metrics.ts";
 
 /** Why a frame has no name. */
 export type UnnamedReason = MissingKind | "no_symbol";
@@ -55,6 +56,7 @@ export class SymbolizeProcessor implements Processor {
     this.#config = config;
     this.#next = context.next;
     this.#services = context.shared.get(symbolServices);
+    addSymbolizeMetrics(context.metrics, this.#unnamedByReason, () => this.counters);
   }
 
   async start(): Promise<void> {
