@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { checked } from "../src/config/check.ts";
 import { debug } from "../src/exporters/debug/index.ts";
+import { otlpGrpc } from "../src/exporters/otlp_grpc/index.ts";
+import { otlpHttp } from "../src/exporters/otlp_http/index.ts";
 import { pprof } from "../src/exporters/pprof/index.ts";
 import { singleFile } from "../src/exporters/single_file/index.ts";
 import type { Component, ProfileConsumer, SourceContext } from "../src/pipeline/component.ts";
@@ -15,6 +17,7 @@ import { ebpf } from "../src/receivers/ebpf/index.ts";
 import { sleep } from "../src/support/clock.ts";
 import { FILE_LIMITS } from "../src/support/limits.ts";
 import { silentLogger } from "../src/support/logger.ts";
+import { startOtlpGrpcSink, startOtlpHttpSink } from "./support/otlp-sink.ts";
 import { CollectingSink, heldResources, keepBusy, totalOf } from "./support/receiver-run.ts";
 import { requirement } from "./support/requirements.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -60,6 +63,19 @@ function formatOf(path: string): EncodableFormat {
 
 function totalIn(path: string): number {
   return totalOf(formatOf(path).decode(readFileSync(path), FILE_LIMITS));
+}
+
+const httpSink = await startOtlpHttpSink();
+const grpcSink = await startOtlpGrpcSink();
+after(async () => {
+  await httpSink[Symbol.asyncDispose]();
+  await grpcSink[Symbol.asyncDispose]();
+});
+/** What the two held when the present trial began. */
+const takenBefore = { http: 0, grpc: 0 };
+
+function taken({ batches }: { readonly batches: readonly ProfileBatch[] }): number {
+  return batches.reduce((total, batch) => total + totalOf(batch), 0);
 }
 
 const candidates: readonly Candidate[] = [
@@ -115,6 +131,27 @@ const candidates: readonly Candidate[] = [
       const sums = readFileSync(path, "utf8").matchAll(/ sum=(\d+)/g);
       return sums.reduce((total, [, sum]) => total + Number(sum), 0);
     },
+  },
+  {
+    type: otlpHttp.type,
+    skip: false,
+    create: (context) => {
+      takenBefore.http = taken(httpSink);
+      return otlpHttp.create(checked(otlpHttp.config, { endpoint: httpSink.endpoint }), context);
+    },
+    feed: consumeOne,
+    output: () => taken(httpSink) - takenBefore.http,
+  },
+  {
+    type: otlpGrpc.type,
+    skip: false,
+    create: (context) => {
+      takenBefore.grpc = taken(grpcSink);
+      const endpoint = `http://${grpcSink.endpoint}`;
+      return otlpGrpc.create(checked(otlpGrpc.config, { endpoint }), context);
+    },
+    feed: consumeOne,
+    output: () => taken(grpcSink) - takenBefore.grpc,
   },
 ];
 
@@ -195,7 +232,18 @@ for (const candidate of candidates) {
       await run();
       const before = heldResources();
       await run();
-      assert.deepEqual(heldResources(), before);
+      await assertNoMoreThan(before);
     });
   });
+}
+
+/** A socket's other end, which a sink in this process holds, closes a moment after its first. */
+const OTHER_END_CLOSES_MS = 500;
+
+async function assertNoMoreThan(before: Readonly<Record<string, number>>): Promise<void> {
+  const isMore = (): boolean =>
+    Object.entries(heldResources()).some(([name, count]) => count > (before[name] ?? 0));
+  for (let waitedMs = 0; isMore() && waitedMs < OTHER_END_CLOSES_MS; waitedMs += 10)
+    await sleep(10);
+  if (isMore()) assert.deepEqual(heldResources(), before);
 }

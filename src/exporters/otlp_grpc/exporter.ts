@@ -1,9 +1,7 @@
 import {
-  type ChannelCredentials,
   type ChannelOptions,
   Client,
   compressionAlgorithms,
-  credentials,
   type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
@@ -16,8 +14,8 @@ import { serverText } from "../../transport/headers.ts";
 import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
 import { readPartialSuccess } from "../../transport/otlp-response.ts";
 import { SendsUnderWay } from "../../transport/sends.ts";
-import { isInsecure, loadClientTls } from "../../transport/tls.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
+import { channelCredentials, serverNameOption } from "./credentials.ts";
 import { errorOfStatus } from "./failure.ts";
 import { metadataOf } from "./metadata.ts";
 import { type GrpcTarget, grpcTarget } from "./target.ts";
@@ -56,7 +54,12 @@ export class OtlpGrpcExporter implements Exporter {
   /** Reads the certificates. The server is first asked when a batch comes. */
   async start(): Promise<void> {
     this.#client ??= this.#open();
-    await this.#client;
+    try {
+      await this.#client;
+    } catch (error) {
+      this.#client = undefined;
+      throw error;
+    }
   }
 
   /**
@@ -81,8 +84,8 @@ export class OtlpGrpcExporter implements Exporter {
   }
 
   async #open(): Promise<Client> {
-    const security = await channelCredentials(this.#config, this.#target);
-    return new Client(this.#target.name, security, channelOptions(this.#config));
+    const security = await channelCredentials(this.#config.tls, this.#target);
+    return new Client(this.#target.name, security, channelOptions(this.#config, this.#target));
   }
 
   async #send(request: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -138,17 +141,8 @@ function partialSuccessOf(response: Uint8Array): ReturnType<typeof readPartialSu
   }
 }
 
-async function channelCredentials(
-  { tls }: OtlpGrpcConfig,
-  { isSecure }: GrpcTarget,
-): Promise<ChannelCredentials> {
-  if (!(isSecure ?? !isInsecure(tls))) return credentials.createInsecure();
-  const { secureContext, rejectUnauthorized } = await loadClientTls(tls);
-  return credentials.createFromSecureContext(secureContext, { rejectUnauthorized });
-}
-
-function channelOptions(config: OtlpGrpcConfig): ChannelOptions {
-  const { keepalive, tls, authority, user_agent: userAgent } = config;
+function channelOptions(config: OtlpGrpcConfig, target: GrpcTarget): ChannelOptions {
+  const { keepalive, authority, user_agent: userAgent } = config;
   const { identity, gzip } = compressionAlgorithms;
   const balancing = { loadBalancingConfig: [{ [config.balancer_name]: {} }] };
   return {
@@ -166,9 +160,7 @@ function channelOptions(config: OtlpGrpcConfig): ChannelOptions {
     // Connections of its own, so that they end with this exporter.
     "grpc.use_local_subchannel_pool": 1,
     ...(authority !== "" && { "grpc.default_authority": authority }),
-    ...(tls.server_name_override !== "" && {
-      "grpc.ssl_target_name_override": tls.server_name_override,
-    }),
+    ...serverNameOption(config.tls, target),
   };
 }
 

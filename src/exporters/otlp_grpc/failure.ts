@@ -31,7 +31,7 @@ function whatHappened({ error, headers, byteCount, timeoutMs, isStopping }: Fail
     return `gave no answer within ${formatDuration(timeoutMs)}`;
   }
   const said = serverText(error.details, headers);
-  if (error.code === status.UNAVAILABLE && said.startsWith(NO_CONNECTION)) {
+  if (error.code === status.UNAVAILABLE && NO_CONNECTION.test(said)) {
     return `cannot be reached: ${connectionCause(said)}`;
   }
   const mend = error.code === status.RESOURCE_EXHAUSTED ? tooLargeMend(byteCount) : "";
@@ -39,19 +39,23 @@ function whatHappened({ error, headers, byteCount, timeoutMs, isStopping }: Fail
 }
 
 /** How grpc-js begins what it says of a channel that is not connected. */
-const NO_CONNECTION = "No connection established";
+const NO_CONNECTION = /^(?:\w+: )?(?:No connection established|Name resolution failed)/;
 
 /** Details of grpc-js that a person may not understand, and what they come from. */
 const causes: readonly (readonly [string, string])[] = [
   ["ECONNREFUSED", "connection refused"],
   ["ECONNRESET", "connection reset by the server"],
+  ["Name resolution failed", "no such host"],
   ["wrong version number", "the server does not speak TLS; set tls::insecure: true for that"],
   ["packet length too long", "the server does not speak TLS; set tls::insecure: true for that"],
 ];
 
 function connectionCause(details: string): string {
   const known = causes.find(([part]) => details.includes(part));
-  return known?.[1] ?? details.replace(/^No connection established\. (?:Last error: )?/, "");
+  if (known !== undefined) return known[1];
+  return details
+    .replace(/^.*Last error: (?:Error: )?/s, "")
+    .replace(/\.? Resolution note:.*$/s, "");
 }
 
 /** True when the server said when it will have room again. */

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { CollectorError } from "../../support/errors.ts";
 
 /** Where a channel goes to. */
@@ -21,4 +22,10 @@ export function grpcTarget(endpoint: string): GrpcTarget {
   }
   if (scheme === undefined || scheme === "passthrough") return { name, isSecure: undefined };
   return { name, isSecure: scheme === "https" };
+}
+
+/** The address of a target that is one, which no name stands for; undefined for all others. */
+export function addressOf({ name }: GrpcTarget): string | undefined {
+  const host = /^(?:dns:\/{3}|ipv[46]:)?\[?(.+?)\]?:\d+$/.exec(name)?.[1] ?? "";
+  return isIP(host) === 0 ? undefined : host;
 }
