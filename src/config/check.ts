@@ -153,7 +153,8 @@ function sentence(
   { field, path: root }: { readonly field: AnyField; readonly path: ConfigPath },
 ): string {
   const where = pathText(path);
-  if (value === undefined || value === null) return `${where} ${message}`;
+  const isEmpty = value === undefined || value === null || (Array.isArray(value) && !value.length);
+  if (isEmpty) return `${where} ${message}`;
   const isSecret = fieldAt(field, path.slice(root.length))?.info.kind === "secret";
   return `${where} ${message}, not ${isSecret ? REDACTED : shortText(value)}`;
 }

@@ -114,7 +114,7 @@ export function optionalList<Item extends AnyField>(
 ): Field<readonly Infer<Item>[] | undefined> {
   const schema = v.pipe(
     v.array(item.schema, "must be a list"),
-    v.minLength(minLength, `must have at least ${minLength} elements`),
+    v.minLength(minLength, `must name at least ${minLength}`),
     v.maxLength(ELEMENTS_MAX, `must have at most ${ELEMENTS_MAX} elements`),
   );
   return field("list", { ...options, item }, schema) as Field<readonly Infer<Item>[] | undefined>;
@@ -128,10 +128,9 @@ export function map<Item extends AnyField>(
   const schema = v.pipe(
     v.unknown(),
     v.check(isPlainMap, "must be a map of keys to values"),
-    // Its keys are the user's: `__proto__` is one like any other [S16].
-    v.transform((value) => Object.entries(value as object)),
+    v.record(v.string(), item.schema),
+    v.transform((record) => Object.entries(record)),
     v.maxLength(ELEMENTS_MAX, `must have at most ${ELEMENTS_MAX} keys`),
-    v.array(v.tuple([v.string(), item.schema])),
     v.transform((entries) => new Map(entries as [string, Infer<Item>][])),
   );
   return field("map", { ...options, default: {}, item }, schema) as Field<

@@ -183,10 +183,10 @@ class Reader {
   #undeclared(path: ConfigPath, reference: string, declared: readonly string[]): void {
     const key = path.at(-2);
     const nearest = nearestName(reference, declared);
-    const mend = nearest === undefined ? `${key} is empty` : `did you mean ${nearest}?`;
+    const mend = nearest === undefined ? "there are none" : `did you mean ${nearest}?`;
     this.#fault(
       path,
-      `${pathText(path.slice(0, -1))} names "${reference}", which is not under ${key}: (${mend})`,
+      `${pathText(path.slice(0, -1))} names "${reference}", which is not under ${key} (${mend})`,
     );
   }
 
