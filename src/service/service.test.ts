@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
+import { describe, it } from "node:test";
+import { codeSource } from "../config/check.ts";
+import { testComponents } from "../pipeline/testing/journal-components.ts";
+import { emptyProfile, ProfileBatch } from "../profiles/profile.ts";
+import { createLogger } from "../support/logger.ts";
+import { readConfiguration } from "./configuration.ts";
+import { Definitions } from "./definitions.ts";
+import { Service } from "./service.ts";
+
+const pipelines = { profiles: { receivers: ["test"], exporters: ["test"] } };
+
+/** A free port of this host, as far as one can know. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+function readerOn(port: number): object {
+  return { pull: { exporter: { prometheus: { host: "127.0.0.1", port } } } };
+}
+
+async function serviceOf(metrics: object, lines: string[] = []) {
+  const parts = testComponents();
+  const definitions = new Definitions([parts.receiver, parts.exporter]);
+  const value = {
+    receivers: { test: null },
+    exporters: { test: null },
+    service: { telemetry: { metrics }, pipelines },
+  };
+  const configuration = readConfiguration(value, codeSource, definitions);
+  const logger = createLogger("info", (line) => void lines.push(line));
+  return { ...parts, service: await Service.create(configuration, { logger }) };
+}
+
+function batchOf(samples: number): ProfileBatch {
+  const batch = new ProfileBatch();
+  const profile = emptyProfile();
+  for (let sample = 0; sample < samples; sample++) profile.samples.push(0, 0, 0, 1);
+  const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
+  batch.resourceProfiles.push({
+    resource: { attributes: [], droppedAttributesCount: 0 },
+    schemaUrl: "",
+    scopeProfiles: [{ scope, schemaUrl: "", profiles: [profile] }],
+  });
+  return batch;
+}
+
+describe("Service", () => {
+  it("answers Prometheus with what went through", async () => {
+    const port = await freePort();
+    const { service, send } = await serviceOf({ readers: [readerOn(port)] });
+    await service.start();
+    await send("test", batchOf(4));
+    await new Promise(setImmediate);
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    const text = await response.text();
+    await service.stop();
+    assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert.match(text, /^otelcol_receiver_accepted_profile_samples_total\{receiver="test"\} 4$/m);
+    assert.match(text, /^otelcol_exporter_sent_profile_samples_total\{exporter="test"\} 4$/m);
+    assert.match(text, /^# TYPE otelcol_process_memory_rss gauge$/m);
+    assert.match(text, /^otelcol_process_cpu_seconds_total \d/m);
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
+  });
+
+  it("answers nothing but GET /metrics", async () => {
+    const port = await freePort();
+    const { service } = await serviceOf({ readers: [readerOn(port)] });
+    await service.start();
+    const statusOf = async (path: string, method = "GET"): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${port}${path}`, { method })).status;
+    assert.equal(await statusOf("/"), 404);
+    assert.equal(await statusOf("/metrics", "POST"), 405);
+    await service.stop();
+  });
+
+  it("stops at once while a client holds its connection", async () => {
+    const port = await freePort();
+    const { service } = await serviceOf({ readers: [readerOn(port)] });
+    await service.start();
+    const client = connect(port, "127.0.0.1");
+    await new Promise((resolve) => client.once("connect", resolve));
+    const closed = new Promise((resolve) => client.once("close", resolve));
+    await service.stop();
+    await closed;
+  });
+
+  it("does not start when an address that was asked for is taken, and leaves nothing", async () => {
+    const port = await freePort();
+    const first = await serviceOf({ readers: [readerOn(port)] });
+    await first.service.start();
+    const second = await serviceOf({ readers: [readerOn(port)] });
+    await assert.rejects(second.service.start(), new RegExp(`127.0.0.1:${port}: .*EADDRINUSE`));
+    assert.deepEqual(second.journal, []);
+    await first.service.stop();
+  });
+
+  it("runs without metrics when the usual port is a Collector's", async () => {
+    const lines: string[] = [];
+    const first = await serviceOf({});
+    await first.service.start();
+    const second = await serviceOf({}, lines);
+    await second.service.start();
+    assert.ok(second.journal.includes("start receiver test"));
+    assert.match(lines.join(""), /WARN metrics cannot be served on localhost:8888: .*readers/);
+    await second.service.stop();
+    await first.service.stop();
+  });
+
+  it("gives everything back without delivery when it is disposed of", async () => {
+    const { service, journal } = await serviceOf({ level: "none" });
+    await service.start();
+    await service[Symbol.asyncDispose]();
+    assert.deepEqual(journal.slice(2), ["stop receiver test", "stop exporter test"]);
+  });
+});

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MetricRegistry } from "./metrics.ts";
+
+describe("MetricRegistry", () => {
+  it("writes families and series in order, as Prometheus reads them", () => {
+    const registry = new MetricRegistry();
+    const metrics = registry.metrics({ exporter: "pprof" });
+    metrics.gauge("size_bytes", "How large.", () => 12.5);
+    const sent = metrics.counter("sent", "How many.");
+    metrics.counter("sent", "How many.", { reason: "late" }).add(1);
+    sent.add(2);
+    sent.add(3);
+    assert.equal(
+      registry.text(),
+      `# HELP sent_total How many.
+# TYPE sent_total counter
+sent_total{exporter="pprof",reason="late"} 1
+sent_total{exporter="pprof"} 5
+# HELP size_bytes How large.
+# TYPE size_bytes gauge
+size_bytes{exporter="pprof"} 12.5
+`,
+    );
+  });
+
+  it("escapes what a label may hold [S18]", () => {
+    const registry = new MetricRegistry();
+    registry.metrics({ id: 'a"b\\c\nd' }).gauge("x", "With a \\ and\na line.", () => 1);
+    assert.deepEqual(registry.text().trim().split("\n"), [
+      "# HELP x With a \\\\ and\\na line.",
+      "# TYPE x gauge",
+      'x{id="a\\"b\\\\c\\nd"} 1',
+    ]);
+  });
+
+  it("replaces a series that is registered again", () => {
+    const registry = new MetricRegistry();
+    for (const value of [1, 2]) registry.metrics().gauge("x", "X.", () => value);
+    assert.equal(registry.value("x"), 2);
+  });
+
+  it("holds a bounded number of series", () => {
+    const registry = new MetricRegistry();
+    for (let id = 0; id < 10_010; id++) {
+      registry.metrics().gauge("x", "X.", () => id, { id: String(id) });
+    }
+    assert.equal(registry.text().trim().split("\n").length, 2 + 10_000);
+  });
+});
