@@ -6,6 +6,7 @@ import { debug } from "../src/exporters/debug/index.ts";
 import { otlpGrpc } from "../src/exporters/otlp_grpc/index.ts";
 import { otlpHttp } from "../src/exporters/otlp_http/index.ts";
 import { pprof } from "../src/exporters/pprof/index.ts";
+import { pyroscope } from "../src/exporters/pyroscope/index.ts";
 import { singleFile } from "../src/exporters/single_file/index.ts";
 import type { Component, ProfileConsumer, SourceContext } from "../src/pipeline/component.ts";
 import { SharedServices } from "../src/pipeline/shared-services.ts";
@@ -18,6 +19,8 @@ import { sleep } from "../src/support/clock.ts";
 import { FILE_LIMITS } from "../src/support/limits.ts";
 import { silentLogger } from "../src/support/logger.ts";
 import { startOtlpGrpcSink, startOtlpHttpSink } from "./support/otlp-sink.ts";
+import { pprofSums } from "./support/pprof-message.ts";
+import { startPushSink } from "./support/push-sink.ts";
 import { CollectingSink, heldResources, keepBusy, totalOf } from "./support/receiver-run.ts";
 import { requirement } from "./support/requirements.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -67,15 +70,22 @@ function totalIn(path: string): number {
 
 const httpSink = await startOtlpHttpSink();
 const grpcSink = await startOtlpGrpcSink();
+const pushSink = await startPushSink();
 after(async () => {
   await httpSink[Symbol.asyncDispose]();
   await grpcSink[Symbol.asyncDispose]();
+  await pushSink[Symbol.asyncDispose]();
 });
-/** What the two held when the present trial began. */
-const takenBefore = { http: 0, grpc: 0 };
+/** What the three held when the present trial began. */
+const takenBefore = { http: 0, grpc: 0, push: 0 };
 
 function taken({ batches }: { readonly batches: readonly ProfileBatch[] }): number {
   return batches.reduce((total, batch) => total + totalOf(batch), 0);
+}
+
+function pushed(): number {
+  const columns = pushSink.accepted.flatMap(({ profile }) => [...pprofSums(profile).values()]);
+  return columns.reduce((total, sum) => total + sum, 0);
 }
 
 const candidates: readonly Candidate[] = [
@@ -152,6 +162,17 @@ const candidates: readonly Candidate[] = [
     },
     feed: consumeOne,
     output: () => taken(grpcSink) - takenBefore.grpc,
+  },
+  {
+    type: pyroscope.type,
+    skip: false,
+    create: (context) => {
+      takenBefore.push = pushed();
+      const { endpoint } = pushSink;
+      return pyroscope.create(checked(pyroscope.config, { endpoint }), context);
+    },
+    feed: consumeOne,
+    output: () => pushed() - takenBefore.push,
   },
 ];
 
