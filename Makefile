@@ -12,9 +12,8 @@ help: ## list the commands
 setup: ## install what is missing and compile bpf/; does nothing when nothing is missing
 	@scripts/setup.sh
 
-run: setup ## profile this host for 10 seconds into profiles/host.pb.gz
-	@mkdir -p profiles
-	@bin/obsforge record -a -d 10 -o profiles/host.pb.gz
+run: setup ## profile this host until Ctrl-C; a pprof file every ten seconds in profiles/
+	@exec bin/obsforge run --config config/agent.yaml
 
 test: setup lint ## run every test; what needs root, BPF or an absent runtime is skipped and says so
 	@$(node) scripts/run-tests.ts

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { checked } from "../../src/config/check.ts";
-import type { ProfileConsumer } from "../../src/pipeline/component.ts";
+import type { ComponentContext, ProfileConsumer } from "../../src/pipeline/component.ts";
 import { SharedServices } from "../../src/pipeline/shared-services.ts";
 import { testContext } from "../../src/pipeline/testing/context.ts";
 import { symbolizeConfig } from "../../src/processors/symbolize/config.ts";
@@ -59,13 +59,15 @@ export interface ReceiverRun {
   /** Puts the symbolize processor before the sink. */
   readonly symbolize?: boolean;
   readonly limits?: WindowLimits;
+  /** The clock, logger and metrics of a test that wants its own. */
+  readonly context?: Partial<ComponentContext>;
   readonly work: (receiver: EbpfReceiver) => Promise<unknown>;
 }
 
 /** Runs ebpf → sink while `work` does; the counters are those after the stop. */
 export async function runReceiver(run: ReceiverRun): Promise<EbpfCounters> {
   await using shared = new SharedServices(silentLogger);
-  const context = testContext({ shared });
+  const context = testContext({ shared, ...run.context });
   const processor = new SymbolizeProcessor(checked(symbolizeConfig), {
     ...context,
     next: run.sink,

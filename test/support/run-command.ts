@@ -28,6 +28,8 @@ export interface RunningCommand extends AsyncDisposable {
   signal(name: NodeJS.Signals): void;
   /** What it has written to standard output up to now. */
   stdout(): string;
+  /** The same of standard error. */
+  stderr(): string;
 }
 
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -55,6 +57,7 @@ export async function startCommand(
     ended,
     signal: (name) => void child.kill(name),
     stdout: () => output.stdout,
+    stderr: () => output.stderr,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await ended;
