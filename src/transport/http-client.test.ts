@@ -185,6 +185,26 @@ describe("HttpClient", () => {
     http.close();
   });
 
+  it("says that the connection was cut while the body was sent", async () => {
+    using server = await startRawServer((_send, cut) => cut());
+    const http = await client({ compression: "none" });
+    const url = new URL(server.endpoint);
+    const sent = http.post(url, new Uint8Array(32 * 1024 * 1024), { contentType: "text/plain" });
+    await assertFails(sent, /cannot be reached: connection (reset|closed) by the server/);
+    http.close();
+  });
+
+  it("reads an answer that comes before the body was sent", async () => {
+    using server = await startRawServer((send) =>
+      send("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+    );
+    const http = await client({ compression: "none" });
+    const url = new URL(server.endpoint);
+    const body = new Uint8Array(32 * 1024 * 1024);
+    assert.equal((await http.post(url, body, { contentType: "text/plain" })).status, 413);
+    http.close();
+  });
+
   it("says that an answer is no HTTP", async () => {
     using server = await startRawServer((send) => send("SSH-2.0-OpenSSH_9.9\r\n"));
     const http = await client();

@@ -99,7 +99,7 @@ describe("otlp_grpc", () => {
     assert.deepEqual(sampleMultiset(sink.batches[0] ?? assert.fail()), expected);
   });
 
-  it("sends the user's headers, its name, and compressed messages over one connection", async () => {
+  it("sends the user's headers, its name, and small messages over one connection", async () => {
     await using sink = await startOtlpGrpcSink();
     const headers = { "X-Tenant": "a", "trace-bin": "größe" };
     const config = { endpoint: sink.endpoint, headers, user_agent: "mine/1", ...INSECURE };
