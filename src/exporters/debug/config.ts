@@ -21,7 +21,9 @@ export const debugConfig = object({
     default: true,
   }),
   output_paths: optionalList(text({ doc: "A path.", required: true }), {
-    doc: "Where the lines go in place of the log: `stdout`, `stderr` or a file, which grows. Needs `use_internal_logger: false`, and is `stdout` then when it is not given.",
+    doc:
+      "Where the lines go in place of the log: `stdout`, `stderr` or a file, which grows. Needs " +
+      "`use_internal_logger: false`, and is `stdout` then when it is not given.",
   }),
 });
 

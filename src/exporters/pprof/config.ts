@@ -7,7 +7,10 @@ export const pprofConfig = object({
     default: "profiles",
   }),
   file_name: text({
-    doc: "Name of a file. `{time}` is the batch's beginning in UTC as 20261124T233540Z, `{host}` this machine's name, `{type}` the sample types, `{sequence}` a number that grows. `{time}` or `{sequence}` must be in it, and nothing that leads to another folder.",
+    doc:
+      "Name of a file. `{time}` is the batch's beginning in UTC as 20261124T233540Z, `{host}` " +
+      "this machine's name, `{type}` the sample types, `{sequence}` a number that grows. " +
+      "`{time}` or `{sequence}` must be in it, and nothing that leads to another folder.",
     default: "{host}-{time}.pb.gz",
   }),
   max_age: duration({

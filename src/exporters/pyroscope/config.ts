@@ -41,11 +41,15 @@ export const pyroscopeConfig = object({
     doc: "Labels that every series has. They win over those of resources.",
   }),
   resource_labels: list(text({ doc: "", required: true }), {
-    doc: "Attributes of resources that become labels of series, with `_` for `.`. Each value is a series of its own, so ids of processes and containers are not in it.",
+    doc:
+      "Attributes of resources that become labels of series, with `_` for `.`. Each value is a " +
+      "series of its own, so ids of processes and containers are not in it.",
     default: RESOURCE_LABELS,
   }),
   sample_labels: list(text({ doc: "", required: true }), {
-    doc: "Attributes of samples that are kept, such as `thread.name`; Pyroscope makes series of their values. Links to spans are always kept.",
+    doc:
+      "Attributes of samples that are kept, such as `thread.name`; Pyroscope makes series of " +
+      "their values. Links to spans are always kept.",
   }),
   ...httpClientFields("10s"),
   compression: choice(httpCompressions, {

@@ -61,9 +61,9 @@ interface Failure {
 const failures: readonly Failure[] = [
   {
     name: "a refusal",
-    fault: connectError("invalid_argument", "profile is broken"),
+    fault: connectError("invalid_argument", "broken"),
     code: "INPUT_MALFORMED",
-    says: /^http:\S+\/push\.v1\.PusherService\/Push answered 400: invalid_argument: profile is broken$/,
+    says: /^http:\S+\/push\.v1\.PusherService\/Push answered 400: invalid_argument: broken$/,
   },
   {
     name: "no right",

@@ -78,7 +78,7 @@ function sumsOf(accepted: readonly PushedProfile[]): Map<string, number> {
 }
 
 describe("pyroscope exporter", () => {
-  it("makes one profile of all processes of a service, with CPU time beside the counts", async () => {
+  it("makes one profile of all processes of a service, with counts and CPU time", async () => {
     await withSink({}, async ({ sink, exporter }) => {
       const batch = new ProfileBatch();
       const now = systemClock.unixNanos();

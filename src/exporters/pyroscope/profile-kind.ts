@@ -72,12 +72,14 @@ function typeName(text: string): string {
   return text.replace(/[^\w.]/g, "_").slice(0, TYPE_CHARACTERS_MAX);
 }
 
+/** A type is part of the name by which a person picks a profile. */
 const TYPE_CHARACTERS_MAX = 200;
 
-/** Label names as Prometheus has them; at most 1,024 bytes, which Pyroscope takes. */
+/** The name of a label, in the characters that Prometheus has for it. */
 export function labelName(key: string): string {
   const name = key.slice(0, LABEL_NAME_MAX).replace(/[^a-zA-Z0-9_]/g, "_");
   return /^[0-9]/.test(name) ? `_${name.slice(0, LABEL_NAME_MAX - 1)}` : name;
 }
 
+/** Bytes of a name that Pyroscope takes. */
 const LABEL_NAME_MAX = 1024;
