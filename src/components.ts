@@ -3,6 +3,7 @@ import { debug } from "./exporters/debug/index.ts";
 import { otlpGrpc } from "./exporters/otlp_grpc/index.ts";
 import { otlpHttp } from "./exporters/otlp_http/index.ts";
 import { pprof } from "./exporters/pprof/index.ts";
+import { pyroscope } from "./exporters/pyroscope/index.ts";
 import { singleFile } from "./exporters/single_file/index.ts";
 import type { ComponentDefinition } from "./pipeline/component.ts";
 import { symbolize } from "./processors/symbolize/index.ts";
@@ -15,6 +16,7 @@ export const components: readonly ComponentDefinition[] = [
   otlpGrpc,
   otlpHttp,
   pprof,
+  pyroscope,
   debug,
   singleFile,
   forward,
