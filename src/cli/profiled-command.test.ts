@@ -10,6 +10,15 @@ describe("userEnvironment", () => {
     });
   });
 
+  it("gives the compile cache back that the user had, and not the program's own", () => {
+    const own = { A: "1", NODE_COMPILE_CACHE: "/program/build" };
+    assert.deepEqual(userEnvironment(own), { A: "1" });
+    assert.deepEqual(userEnvironment({ ...own, OBSFORGE_USER_NODE_COMPILE_CACHE: "/mine" }), {
+      A: "1",
+      NODE_COMPILE_CACHE: "/mine",
+    });
+  });
+
   it("changes nothing when there were none", () => {
     assert.deepEqual(userEnvironment({ A: "1" }), { A: "1" });
   });

@@ -79,12 +79,18 @@ function asCallingUser(): string[] {
 }
 
 /**
- * The environment as the user has it: bin/obsforge keeps NODE_OPTIONS, which are meant for the
- * user's own programs, under another name.
+ * The environment as the user has it: bin/obsforge keeps what is meant for the user's own
+ * programs in Node under other names.
  */
 export function userEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { OBSFORGE_USER_NODE_OPTIONS: nodeOptions, ...environment } = own;
-  return nodeOptions === undefined ? environment : { ...environment, NODE_OPTIONS: nodeOptions };
+  const environment = { ...own };
+  for (const name of ["NODE_OPTIONS", "NODE_COMPILE_CACHE"]) {
+    const kept = environment[`OBSFORGE_USER_${name}`];
+    delete environment[`OBSFORGE_USER_${name}`];
+    delete environment[name];
+    if (kept !== undefined) environment[name] = kept;
+  }
+  return environment;
 }
 
 /** What sudo replaced and a program of that user expects. */

@@ -35,6 +35,16 @@ const TERMINATE_MS = 1000;
 const WORKER_HEAP_MIB = 512;
 /** Addresses of the kernel whose frames are kept. */
 const KERNEL_FRAMES_MAX = 65_536;
+/**
+ * A worker does not use Node's compile cache by itself, and would compile all anew: in a checkout
+ * with the compiler that strips the types, which takes 30 MB.
+ */
+const WORKER_START = `
+  const { workerData } = require("node:worker_threads");
+  const { enableCompileCache } = require("node:module");
+  if (workerData.cacheFolder !== undefined) enableCompileCache(workerData.cacheFolder);
+  import(workerData.url);
+`;
 /** Workers that may be lost in a minute before it is taken for an attack. */
 const RESTARTS_PER_MINUTE_MAX = 3;
 /** How long nothing is read after that. */
@@ -253,7 +263,9 @@ export class Symbolizer implements AsyncDisposable {
 
   #startWorker(): Worker {
     const url = this.#options.workerUrl ?? moduleUrl(import.meta.url, "./worker");
-    const worker = new Worker(url, {
+    const worker = new Worker(WORKER_START, {
+      eval: true,
+      workerData: { url: url.href, cacheFolder: process.env["NODE_COMPILE_CACHE"] },
       resourceLimits: { maxOldGenerationSizeMb: this.#options.workerHeapMib ?? WORKER_HEAP_MIB },
       // Flags of the program itself mean nothing there.
       execArgv: [],
