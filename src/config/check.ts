@@ -93,7 +93,10 @@ class Walk {
     const { kind, support, fields, item } = field.info;
     if (support !== undefined) this.#judge(field.info, value, path);
     if (value === null || value === undefined) return value;
-    if (kind === "text" || kind === "secret") return this.#asText(value, path);
+    // `min_version: 1.2` is a number to YAML, and a word to us.
+    if (kind === "text" || kind === "secret" || kind === "choice") {
+      return this.#asText(value, path);
+    }
     if (kind === "section" && fields !== undefined && isMap(value)) {
       return this.#section(fields, value, path);
     }

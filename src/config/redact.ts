@@ -1,6 +1,8 @@
 import type { AnyField } from "./field.ts";
 import { REDACTED } from "./secret.ts";
 
+const CREDENTIALS_IN_URL = /\/\/[^/?#@]*@/g;
+
 /**
  * A copy of a configuration's value to show, with `[REDACTED]` where its field is a secret, and
  * where no field says what it is.
@@ -10,6 +12,8 @@ export function redacted(field: AnyField | undefined, value: unknown): unknown {
   if (field === undefined) return REDACTED;
   const { kind, fields, item } = field.info;
   if (kind === "secret") return REDACTED;
+  // An endpoint may carry a name and a password.
+  if (typeof value === "string") return value.replace(CREDENTIALS_IN_URL, `//${REDACTED}@`);
   if (Array.isArray(value)) {
     return value.map((element) => (item === undefined ? element : redacted(item, element)));
   }
