@@ -28,6 +28,7 @@ export class LeanCopier {
   readonly #target: Dictionary;
   readonly #limits: LeanLimits;
   readonly #strings = new Map<number, number>();
+  readonly #functions = new Map<number, number>();
   readonly #mappings = new Map<number, number>();
   readonly #locations = new Map<number, number>();
   readonly #stacks = new Map<number, number>();
@@ -87,10 +88,20 @@ export class LeanCopier {
   }
 
   #function(row: number, location: number): number {
-    const { name, systemName, filename, startLine } = this.#source.functions;
-    const known = this.#source.strings.at(name.at(row));
+    const { name } = this.#source.functions;
+    const hasName = this.#source.strings.at(name.at(row)) !== "";
+    if (!hasName) return this.#newFunction(row, unresolvedNameOf(this.#source, location));
+    const copied = this.#functions.get(row);
+    if (copied !== undefined) return copied;
+    const copy = this.#newFunction(row, this.#source.strings.at(name.at(row)));
+    this.#functions.set(row, copy);
+    return copy;
+  }
+
+  #newFunction(row: number, name: string): number {
+    const { systemName, filename, startLine } = this.#source.functions;
     return this.#target.functions.intern(
-      this.text(known === "" ? unresolvedNameOf(this.#source, location) : known),
+      this.text(name),
       this.string(systemName.at(row)),
       this.string(filename.at(row)),
       startLine.at(row),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import {
   mkdirSync,
   readdirSync,
@@ -85,6 +86,29 @@ function failure(code: ErrorCode, says: RegExp): (error: unknown) => boolean {
   };
 }
 
+/** Compressed it is still larger than a page. */
+function largeBatch(): ProfileBatch {
+  const batch = batchAt(0);
+  const { strings, functions, locations, stacks } = batch.dictionary;
+  const { profile } = [...batch.profiles()][0] ?? assert.fail();
+  for (let index = 0; index < 2000; index++) {
+    const fn = functions.intern(strings.intern(randomUUID()), 0, 0, 0);
+    profile.samples.push(stacks.intern([locations.intern(0, 0, 0, [fn, 0, 0], 0)]), 0, 0, 1);
+  }
+  return batch;
+}
+
+/** A file system of its own at the path; undefined where none may be mounted. */
+function mountedAt(path: string, options: string): Disposable | undefined {
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]);
+  if (mounted.status !== 0) return undefined;
+  return {
+    [Symbol.dispose]: () => {
+      execFileSync("umount", [path]);
+    },
+  };
+}
+
 describe("pprof exporter", () => {
   it("writes a file a batch into a folder that it makes, and says so", async () => {
     using folder = temporaryFolder();
@@ -106,7 +130,9 @@ describe("pprof exporter", () => {
     );
     assert.match(
       lines[0] ?? "",
-      new RegExp(`path=.*cpu-.* samples=8 processes=2 bytes=${bytes.length}`),
+      new RegExp(
+        `path=.*cpu-.* samples=8 processes=2 lost=0 unnamed_frames=0.0% bytes=${bytes.length}`,
+      ),
     );
   });
 
@@ -214,6 +240,23 @@ describe("pprof exporter", () => {
     await exporter.consume(batchAt(0));
     assert.equal(readdirSync(folder.file("out")).length, 1);
   });
+
+  const fileSystems: readonly [options: string, code: ErrorCode, says: RegExp][] = [
+    ["size=4k", "UNAVAILABLE_RETRYABLE", /no space left for .*cpu-/],
+    ["ro", "PERMISSION", /cpu-.* not permitted \(EROFS\)/],
+  ];
+  for (const [options, code, says] of fileSystems) {
+    it(`tells that a file system with ${options} takes nothing, and leaves nothing`, async (t) => {
+      using folder = temporaryFolder();
+      using mount = mountedAt(folder.path, options);
+      if (mount === undefined) return t.skip("no file system may be mounted here");
+      const exporter = await exporterTo(folder.path);
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await assert.rejects(exporter.consume(largeBatch()), failure(code, says));
+      }
+      assert.deepEqual(readdirSync(folder.path), []);
+    });
+  }
 
   it("does not start where no folder can be", async () => {
     using folder = temporaryFolder();
