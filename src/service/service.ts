@@ -49,7 +49,7 @@ export class Service implements AsyncDisposable {
       metrics: registry.metrics({ [kind]: id }),
       shared,
     });
-    const graph = await Graph.build(configuration.graph, contextOf);
+    const graph = await built(Graph.build(configuration.graph, contextOf), shared);
     const { metrics } = configuration.service.telemetry;
     const endpoints = new MetricsEndpoints(metrics, { registry, logger });
     return new Service({ logger, graph, shared, endpoints });
@@ -93,5 +93,15 @@ export class Service implements AsyncDisposable {
     await this.#endpoints.stop();
     await this.#shared[Symbol.asyncDispose]();
     this.#logger.debug("stopped");
+  }
+}
+
+/** A graph that cannot be built leaves nothing behind that its components share. */
+async function built(building: Promise<Graph>, shared: SharedServices): Promise<Graph> {
+  try {
+    return await building;
+  } catch (error) {
+    await shared[Symbol.asyncDispose]();
+    throw error;
   }
 }
