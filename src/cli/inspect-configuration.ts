@@ -5,7 +5,9 @@ import { printConfig } from "../config/print.ts";
 import { redacted } from "../config/redact.ts";
 import type { ComponentKind, Stability } from "../pipeline/component.ts";
 import type { Definitions } from "../service/definitions.ts";
+import { Service } from "../service/service.ts";
 import { serviceConfig } from "../service/service-config.ts";
+import { createLogger } from "../support/logger.ts";
 import { PROGRAM_NAME, programVersion } from "../support/program.ts";
 import { type ConfigFlags, loadConfig, loadDefinitions } from "./load-configuration.ts";
 
@@ -18,7 +20,11 @@ export interface PrintFlags extends ConfigFlags {
 /** Says nothing on standard output when the configuration is right; throws when it is not. */
 export async function runValidate(flags: ConfigFlags): Promise<number> {
   const { read } = await loadConfig(flags, warn);
-  for (const warning of read().warnings) warn(warning);
+  const configuration = read();
+  for (const warning of configuration.warnings) warn(warning);
+  // Some faults only a component itself can tell; none of them is started.
+  const logger = createLogger("error", () => {});
+  await using _service = await Service.create(configuration, { logger });
   return 0;
 }
 

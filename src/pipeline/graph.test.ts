@@ -47,9 +47,10 @@ async function graphOf(pipelines: Record<string, string>, behaviour: Behaviour =
     pipelines: specs,
   };
   const registry = new MetricRegistry();
-  const graph = await Graph.build(spec, (kind, id) =>
-    testContext({ id, metrics: registry.metrics({ [kind]: id }) }),
-  );
+  const graph = await Graph.build(spec, {
+    contextOf: (kind, id) => testContext({ id, metrics: registry.metrics({ [kind]: id }) }),
+    placeOf: (kind, id) => `test.yaml: ${kind}s::${id}`,
+  });
   return { ...parts, graph, registry };
 }
 

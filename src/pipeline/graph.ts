@@ -1,5 +1,5 @@
 import type { ProfileBatch } from "../profiles/profile.ts";
-import { messageOf } from "../support/errors.ts";
+import { CollectorError, isCollectorError, messageOf } from "../support/errors.ts";
 import type {
   Component,
   ComponentContext,
@@ -21,8 +21,12 @@ import {
   pipelinesOf,
 } from "./graph-spec.ts";
 
-/** What all components of a graph get; `contextOf` adds what is each one's own. */
-export type ContextOf = (kind: ComponentKind, id: string) => ComponentContext;
+export interface GraphSurroundings {
+  /** What a component gets. */
+  contextOf(kind: ComponentKind, id: string): ComponentContext;
+  /** Where a component is configured, for a message: "agent.yaml:7: exporters::pprof". */
+  placeOf(kind: ComponentKind, id: string): string;
+}
 
 interface Node {
   readonly kind: ComponentKind;
@@ -49,8 +53,8 @@ export class Graph {
   }
 
   /** Creates every component that a pipeline uses. Nothing runs yet. */
-  static async build(spec: GraphSpec, contextOf: ContextOf): Promise<Graph> {
-    const builder = new Builder(spec, contextOf);
+  static async build(spec: GraphSpec, surroundings: GraphSurroundings): Promise<Graph> {
+    const builder = new Builder(spec, surroundings);
     await builder.build();
     return new Graph(builder.nodes);
   }
@@ -105,17 +109,19 @@ export class Graph {
 class Builder {
   readonly nodes: Node[] = [];
   readonly #spec: GraphSpec;
-  readonly #contextOf: ContextOf;
+  readonly #surroundings: GraphSurroundings;
   readonly #targets = new Map<string, Promise<FanOutTarget>>();
 
-  constructor(spec: GraphSpec, contextOf: ContextOf) {
+  constructor(spec: GraphSpec, surroundings: GraphSurroundings) {
     this.#spec = spec;
-    this.#contextOf = contextOf;
+    this.#surroundings = surroundings;
   }
 
   async build(): Promise<void> {
     for (const [id, { definition, config }] of this.#spec.extensions) {
-      const component = await definition.create(config, this.#contextOf("extension", id));
+      const component = await this.#created("extension", id, () =>
+        definition.create(config, this.#surroundings.contextOf("extension", id)),
+      );
       this.nodes.push({ kind: "extension", id, component });
     }
     for (const pipeline of this.#spec.pipelines.keys()) await this.#pipeline(pipeline);
@@ -130,9 +136,11 @@ class Builder {
     // Configured and used by no pipeline.
     if (pipelines.length === 0) return;
     const { consumer } = await this.#allOf(pipelines);
-    const context = this.#contextOf("receiver", id);
+    const context = this.#surroundings.contextOf("receiver", id);
     const next = counted(consumer, context);
-    const component = await definition.create(config, { ...context, next });
+    const component = await this.#created("receiver", id, () =>
+      definition.create(config, { ...context, next }),
+    );
     this.nodes.push({ kind: "receiver", id, component });
   }
 
@@ -156,10 +164,12 @@ class Builder {
   async #processor(id: string, behind: FanOutTarget): Promise<FanOutTarget> {
     const { definition, config } = this.#spec.processors.get(id) as Configured<ProcessorDefinition>;
     const context: SourceContext = {
-      ...this.#contextOf("processor", id),
+      ...this.#surroundings.contextOf("processor", id),
       next: behind.consumer,
     };
-    const component = await definition.create(config, context);
+    const component = await this.#created("processor", id, () =>
+      definition.create(config, context),
+    );
     this.nodes.push({ kind: "processor", id, component });
     const changesBatches = definition.changesBatches || behind.changesBatches;
     return { consumer: component, changesBatches };
@@ -169,8 +179,10 @@ class Builder {
     return this.#once(nodeKey("exporter", id), async () => {
       if (this.#spec.connectors.has(id)) return this.#connector(id);
       const { definition, config } = this.#spec.exporters.get(id) as Configured<ExporterDefinition>;
-      const context = this.#contextOf("exporter", id);
-      const component = await definition.create(config, context);
+      const context = this.#surroundings.contextOf("exporter", id);
+      const component = await this.#created("exporter", id, () =>
+        definition.create(config, context),
+      );
       const delivery = new Delivery(component, context);
       this.nodes.push({ kind: "exporter", id, component, delivery });
       return { consumer: delivery, changesBatches: false };
@@ -180,10 +192,23 @@ class Builder {
   async #connector(id: string): Promise<FanOutTarget> {
     const { definition, config } = this.#spec.connectors.get(id) as Configured<ConnectorDefinition>;
     const behind = await this.#allOf(pipelinesOf(id, this.#spec));
-    const context = { ...this.#contextOf("connector", id), next: behind.consumer };
-    const component = await definition.create(config, context);
+    const context = { ...this.#surroundings.contextOf("connector", id), next: behind.consumer };
+    const component = await this.#created("connector", id, () =>
+      definition.create(config, context),
+    );
     this.nodes.push({ kind: "connector", id, component });
     return { consumer: component, changesBatches: behind.changesBatches };
+  }
+
+  /** A component that refuses its options says where they stand. */
+  async #created<C>(kind: ComponentKind, id: string, create: () => C | Promise<C>): Promise<C> {
+    try {
+      return await create();
+    } catch (error) {
+      if (!isCollectorError(error)) throw error;
+      const message = `${this.#surroundings.placeOf(kind, id)}: ${error.message}`;
+      throw new CollectorError(error.code, message, { cause: error });
+    }
   }
 
   #once(key: string, create: () => Promise<FanOutTarget>): Promise<FanOutTarget> {

@@ -19,6 +19,8 @@ export interface Configuration {
   readonly service: ServiceConfig;
   /** What has no effect, each with its place. */
   readonly warnings: readonly string[];
+  /** Where a component stands: "agent.yaml:7: exporters::pprof". */
+  readonly placeOf: (kind: ComponentKind, id: string) => string;
 }
 
 const sections = {
@@ -79,7 +81,10 @@ class Reader {
     const extensions = new Map(
       service.extensions.map((id) => [id, graph.extensions.get(id)] as const),
     ) as GraphSpec["extensions"];
-    return { graph: { ...graph, extensions }, service, warnings: this.#warningTexts() };
+    const placeOf = (kind: ComponentKind, id: string): string =>
+      `${this.#source.where([`${kind}s`, id])}: ${kind}s::${id}`;
+    const warnings = this.#warningTexts();
+    return { graph: { ...graph, extensions }, service, warnings, placeOf };
   }
 
   #checkTopLevel(keys: readonly string[]): void {

@@ -49,7 +49,10 @@ export class Service implements AsyncDisposable {
       metrics: registry.metrics({ [kind]: id }),
       shared,
     });
-    const graph = await built(Graph.build(configuration.graph, contextOf), shared);
+    const graph = await built(
+      Graph.build(configuration.graph, { contextOf, placeOf: configuration.placeOf }),
+      shared,
+    );
     const { metrics } = configuration.service.telemetry;
     const endpoints = new MetricsEndpoints(metrics, { registry, logger });
     return new Service({ logger, graph, shared, endpoints });

@@ -134,6 +134,11 @@ describe("a configuration on the command line", () => {
       says: /^obsforge: --feature-gates: service\.profilesSupport cannot be turned off\n$/,
     },
     {
+      name: "an option that only the component can judge",
+      args: ["validate", "--config", AGENT, "--set", "exporters.pprof.file_name=same.pb.gz"],
+      says: /^obsforge: \S+agent\.yaml:\d+: exporters::pprof: file_name must have .*\n$/,
+    },
+    {
       name: "a component that cannot be loaded",
       args: ["validate", "--config", AGENT, "--component", "./none.ts"],
       says: /^obsforge: --component \.\/none\.ts cannot be loaded: .*\n$/,
