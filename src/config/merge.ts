@@ -34,7 +34,7 @@ export function nestedMap(path: readonly string[], value: ConfigNode): MapNode {
 
 /**
  * A map whose top keys may be paths ("processors::batch::timeout"), with these as nested maps.
- * otelcol reads the top keys of every source so.
+ * otelcol reads deeper keys so as well; here they stay, since a header or label may be named so.
  */
 export function unflattened(map: MapNode): MapNode {
   const paths = [...map.entries.keys()].filter((key) => key.includes(PATH_SEPARATOR));

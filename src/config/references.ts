@@ -1,6 +1,7 @@
 /**
  * References inside a text: `${env:NAME}`, `${file:path}`, one inside another, and `$$` for `$`.
- * A lone `$`, and a `${` that nothing closes, are text.
+ * A lone `$`, and a `${` that nothing closes, are text. Unlike otelcol, which replaces a reference
+ * wherever it stands in the text, what `$$` escapes is never expanded ("$${A} ${A}").
  */
 import { configInvalid } from "./faults.ts";
 import { CONFIG_NESTING_MAX } from "./limits.ts";
