@@ -92,6 +92,8 @@ class Walk {
   prepare(field: AnyField, value: unknown, path: ConfigPath): unknown {
     const { kind, support, fields, item } = field.info;
     if (support !== undefined) this.#judge(field.info, value, path);
+    // A variable that is not set is text, but empty; a null that was written is no text.
+    if (value === null && kind === "text") return this.#source.originalText(path) ?? value;
     if (value === null || value === undefined) return value;
     // `min_version: 1.2` is a number to YAML, and a word to us.
     if (kind === "text" || kind === "secret" || kind === "choice") {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { components } from "../components.ts";
 import { resolveConfig } from "../config/resolve.ts";
+import type { Secret } from "../config/secret.ts";
 import { isCollectorError } from "../support/errors.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import { Definitions } from "./definitions.ts";
@@ -10,7 +11,7 @@ const definitions = new Definitions(components);
 
 async function read(text: string): Promise<Configuration> {
   const environment = {
-    variables: { FREQUENCY: "7" },
+    variables: { FREQUENCY: "7", PASSWORD: "0123" },
     readFile: async () => text,
     warn: () => {},
   };
@@ -201,6 +202,20 @@ describe("a right configuration", () => {
     const config = graph.receivers.get("ebpf")?.config as { samples_per_second: number };
     assert.equal(config.samples_per_second, 7);
     assert.deepEqual([...graph.pipelines.keys()], ["profiles"]);
+  });
+
+  it("takes a variable that is not set for empty text, and a password for what was written", async () => {
+    const text = `
+receivers: { ebpf: }
+exporters:
+  otlp_http: { endpoint: "http://localhost:4318", headers: { x-a: "$${"{env:PASSWORD}"}" } }
+  pprof: { directory: "$${"{env:UNSET}"}" }
+service: { pipelines: { profiles: { receivers: [ebpf], exporters: [otlp_http, pprof] } } }`;
+    const { graph } = await read(text);
+    const http = graph.exporters.get("otlp_http")?.config as { headers: Map<string, Secret> };
+    assert.equal(http.headers.get("x-a")?.reveal(), "0123");
+    const files = graph.exporters.get("pprof")?.config as { directory: string };
+    assert.equal(files.directory, "");
   });
 
   it("takes older names and two of a kind", async () => {
