@@ -1,6 +1,7 @@
 /**
  * Writes what the documentation says of every component from the components themselves: the
- * option tables of the READMEs, docs/components/ and the JSON schema of a configuration.
+ * option tables of the READMEs, docs/components/, the JSON schema of a configuration and the example
+ * in docs/extending.md.
  * Run by `make docs`; test/docs.test.ts fails when a file differs from what this would write.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,9 +13,9 @@ import type { ComponentDefinition, ComponentKind } from "../src/pipeline/compone
 import { serviceConfig } from "../src/service/service-config.ts";
 import { packageRoot } from "../src/support/package-root.ts";
 
-const OPEN = "<!-- options -->";
-const CLOSE = "<!-- /options -->";
 const PAGES = "docs/components";
+const EXTENDING = "docs/extending.md";
+const EXAMPLE = "docs/examples/drop-processes.ts";
 const GENERATED = "<!-- Written by `make docs`; change its source and run that. -->";
 const JSON_WIDTH = 100;
 
@@ -31,12 +32,14 @@ export function generatedFiles(): Map<string, string> {
   const files = new Map<string, string>();
   for (const definition of components) {
     const readme = readmeOf(definition);
-    const text = withTable(readme, read(readme), optionTable(definition.config));
+    const text = withPart(readme, "options", optionTable(definition.config));
     files.set(readme, text);
     files.set(pageOf(definition), page(readme, text));
   }
   files.set(`${PAGES}/service.md`, servicePage());
   files.set(`${PAGES}/README.md`, indexPage());
+  const example = `\`\`\`ts\n${read(EXAMPLE)}\`\`\`\n`;
+  files.set(EXTENDING, withPart(EXTENDING, "example", example));
   files.set("docs/config.schema.json", `${json(configurationSchema())}\n`);
   return files;
 }
@@ -54,11 +57,13 @@ function pageOf({ kind, type }: ComponentDefinition): string {
   return `${PAGES}/${kind}-${type}.md`;
 }
 
-function withTable(path: string, text: string, table: string): string {
-  const [before, rest = ""] = text.split(OPEN);
-  const after = rest.split(CLOSE)[1];
-  if (after === undefined) throw new Error(`${path} lacks the marks ${OPEN} and ${CLOSE}`);
-  return `${before}${OPEN}\n${table}${CLOSE}${after}`;
+/** A text with what stands between the marks `<!-- name -->` and `<!-- /name -->` replaced. */
+function withPart(path: string, name: string, part: string): string {
+  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const [before, rest = ""] = read(path).split(open);
+  const after = rest.split(close)[1];
+  if (after === undefined) throw new Error(`${path} lacks the marks ${open} and ${close}`);
+  return `${before}${open}\n${part}${close}${after}`;
 }
 
 function read(path: string): string {
