@@ -23,8 +23,9 @@ export interface DescribedConfiguration {
  * effect are marked as deprecated; of those that are refused only the default is right.
  */
 export function jsonSchemaOf({ components, service }: DescribedConfiguration): JsonSchema {
+  const writer = new SchemaWriter(components);
   const definitions = components.map(
-    ({ kind, type, config }) => [definitionName(kind, type), schemaOf(config)] as const,
+    ({ kind, type, config }) => [definitionName(kind, type), writer.schemaOf(config)] as const,
   );
   const bodies = Object.entries(SECTIONS).map(
     ([section, kind]) =>
@@ -34,10 +35,14 @@ export function jsonSchemaOf({ components, service }: DescribedConfiguration): J
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "obsforge configuration",
     type: "object",
-    properties: { ...Object.fromEntries(bodies), service: serviceSchema(service) },
+    properties: { ...Object.fromEntries(bodies), service: writer.serviceSchema(service) },
     required: ["service"],
     additionalProperties: false,
-    $defs: { reference: REFERENCE, ...Object.fromEntries(definitions) },
+    $defs: {
+      reference: REFERENCE,
+      ...writer.sharedDefinitions(),
+      ...Object.fromEntries(definitions),
+    },
   };
 }
 
@@ -78,32 +83,117 @@ function bodiesOf(components: readonly DescribedComponent[]): JsonSchema {
   });
 }
 
-/** Pipelines are named after what they carry. */
-function serviceSchema(service: AnyField): JsonSchema {
-  const pipelines = service.info.fields?.["pipelines"];
-  if (pipelines?.info.item === undefined) return schemaOf(service);
-  const { pipelines: _, ...others } = service.info.fields ?? {};
-  const section = sectionSchema({ ...service.info, fields: others });
-  const byName = orReference({
-    description: pipelines.info.doc,
-    type: "object",
-    patternProperties: { [`^profiles${NAME_SUFFIX}`]: schemaOf(pipelines.info.item) },
-    additionalProperties: false,
-    minProperties: 1,
-  });
-  const properties = { ...(section["properties"] as JsonSchema), pipelines: byName };
-  return orReference({ ...section, type: "object", properties, required: ["pipelines"] });
-}
+/** Writes fields; a section that several components have in common is written once. */
+class SchemaWriter {
+  /** By field: its name below $defs. */
+  readonly #shared = new Map<AnyField, string>();
 
-function schemaOf(field: AnyField): JsonSchema {
-  const { info } = field;
-  const described = {
-    ...annotations(info),
-    ...(info.support?.level !== "refused" && typeOf(info)),
-  };
-  if (info.support?.level === "refused") return orReference({ ...described, ...onlyDefault(info) });
-  // A reference is text, which these take already.
-  return isText(info) || info.kind === "any" ? described : orReference(described);
+  constructor(components: readonly DescribedComponent[]) {
+    const seen = new Set<AnyField>();
+    for (const { config } of components) this.#findShared(config, seen);
+  }
+
+  #findShared({ info }: AnyField, seen: Set<AnyField>): void {
+    for (const [key, field] of Object.entries(info.fields ?? {})) {
+      if (field.info.kind !== "section") continue;
+      if (seen.has(field)) this.#share(field, key);
+      else this.#findShared(field, seen);
+      seen.add(field);
+    }
+  }
+
+  #share(field: AnyField, key: string): void {
+    if (this.#shared.has(field)) return;
+    const names = [...this.#shared.values()];
+    const alike = names.filter((name) => name.split(".")[0] === key).length;
+    this.#shared.set(field, alike === 0 ? key : `${key}.${alike + 1}`);
+  }
+
+  sharedDefinitions(): JsonSchema {
+    const entries = Array.from(this.#shared, ([field, name]) => [name, this.#written(field)]);
+    return Object.fromEntries(entries) as JsonSchema;
+  }
+
+  schemaOf(field: AnyField): JsonSchema {
+    const name = this.#shared.get(field);
+    return name === undefined ? this.#written(field) : { $ref: `#/$defs/${name}` };
+  }
+
+  #written({ info }: AnyField): JsonSchema {
+    const said = annotations(info);
+    if (info.support?.level === "refused") return orReference({ ...said, ...onlyDefault(info) });
+    const described = { ...said, ...this.#typeOf(info) };
+    // A reference is text, which these take already.
+    return isText(info) || info.kind === "any" ? described : orReference(described);
+  }
+
+  /** Pipelines are named after what they carry. */
+  serviceSchema(service: AnyField): JsonSchema {
+    const { pipelines, ...others } = service.info.fields ?? {};
+    if (pipelines?.info.item === undefined) return this.schemaOf(service);
+    const section = this.#sectionSchema({ ...service.info, fields: others });
+    const byName = orReference({
+      description: pipelines.info.doc,
+      type: "object",
+      patternProperties: { [`^profiles${NAME_SUFFIX}`]: this.schemaOf(pipelines.info.item) },
+      additionalProperties: false,
+      minProperties: 1,
+    });
+    const properties = { ...(section["properties"] as JsonSchema), pipelines: byName };
+    return orReference({ ...section, type: "object", properties, required: ["pipelines"] });
+  }
+
+  #typeOf(info: FieldInfo): JsonSchema {
+    const nothing = info.isRequired ? [] : ["null"];
+    const bounds = {
+      ...(info.min !== undefined && { minimum: info.min }),
+      ...(info.max !== undefined && { maximum: info.max }),
+    };
+    switch (info.kind) {
+      case "text":
+      case "secret":
+        // YAML may read what is written as a number or boolean; it is taken as text.
+        return { type: ["string", "number", "boolean", ...nothing] };
+      case "integer":
+      case "number":
+        return { type: [info.kind, ...nothing], ...bounds };
+      case "boolean":
+        return { type: ["boolean", ...nothing] };
+      case "duration":
+        return {
+          anyOf: [{ type: "string", pattern: DURATION }, { enum: [0, ...nothingOf(info)] }],
+        };
+      case "choice":
+        return { enum: [...(info.choices ?? []), ...nothingOf(info)] };
+      case "list":
+        return {
+          type: ["array", ...nothing],
+          ...(info.item && { items: this.schemaOf(info.item) }),
+        };
+      case "map":
+        return {
+          type: ["object", ...nothing],
+          ...(info.item && { additionalProperties: this.schemaOf(info.item) }),
+        };
+      case "section":
+        return this.#sectionSchema(info);
+      case "any":
+        return {};
+    }
+  }
+
+  #sectionSchema({ fields = {}, default: usual }: FieldInfo): JsonSchema {
+    const entries = Object.entries(fields);
+    const required = entries.filter(([, { info }]) => info.isRequired).map(([key]) => key);
+    // Nothing at all means all defaults, which is no answer to a key that must be set.
+    const canBeNull = required.length === 0 || usual === undefined;
+    return {
+      type: canBeNull ? ["object", "null"] : "object",
+      properties: Object.fromEntries(entries.map(([key, field]) => [key, this.schemaOf(field)])),
+      ...(required.length > 0 && { required }),
+      additionalProperties: false,
+    };
+  }
 }
 
 function annotations({ doc, default: usual, support, kind }: FieldInfo): JsonSchema {
@@ -120,53 +210,6 @@ function annotations({ doc, default: usual, support, kind }: FieldInfo): JsonSch
 
 function onlyDefault({ default: usual }: FieldInfo): JsonSchema {
   return { enum: [null, ...(usual === undefined ? [] : [usual])] };
-}
-
-function typeOf(info: FieldInfo): JsonSchema {
-  const nothing = info.isRequired ? [] : ["null"];
-  const bounds = {
-    ...(info.min !== undefined && { minimum: info.min }),
-    ...(info.max !== undefined && { maximum: info.max }),
-  };
-  switch (info.kind) {
-    case "text":
-    case "secret":
-      // YAML may read what is written as a number or boolean; it is taken as text.
-      return { type: ["string", "number", "boolean", ...nothing] };
-    case "integer":
-    case "number":
-      return { type: [info.kind, ...nothing], ...bounds };
-    case "boolean":
-      return { type: ["boolean", ...nothing] };
-    case "duration":
-      return { anyOf: [{ type: "string", pattern: DURATION }, { enum: [0, ...nothingOf(info)] }] };
-    case "choice":
-      return { enum: [...(info.choices ?? []), ...nothingOf(info)] };
-    case "list":
-      return { type: ["array", ...nothing], ...(info.item && { items: schemaOf(info.item) }) };
-    case "map":
-      return {
-        type: ["object", ...nothing],
-        ...(info.item && { additionalProperties: schemaOf(info.item) }),
-      };
-    case "section":
-      return sectionSchema(info);
-    case "any":
-      return {};
-  }
-}
-
-function sectionSchema({ fields = {}, default: usual }: FieldInfo): JsonSchema {
-  const entries = Object.entries(fields);
-  const required = entries.filter(([, { info }]) => info.isRequired).map(([key]) => key);
-  // Nothing at all means all defaults, which is no answer to a key that must be set.
-  const canBeNull = required.length === 0 || usual === undefined;
-  return {
-    type: canBeNull ? ["object", "null"] : "object",
-    properties: Object.fromEntries(entries.map(([key, field]) => [key, schemaOf(field)])),
-    ...(required.length > 0 && { required }),
-    additionalProperties: false,
-  };
 }
 
 function nothingOf({ isRequired }: FieldInfo): readonly null[] {
