@@ -44,9 +44,9 @@ export function generatedFiles(): Map<string, string> {
   return files;
 }
 
-/** The JSON schema of a configuration of this program's components. */
-export function configurationSchema(): JsonSchema {
-  return jsonSchemaOf({ components, service: serviceConfig });
+/** The JSON schema of a configuration of this program's components, and of others. */
+export function configurationSchema(others: readonly ComponentDefinition[] = []): JsonSchema {
+  return jsonSchemaOf({ components: [...components, ...others], service: serviceConfig });
 }
 
 function readmeOf({ kind, type }: ComponentDefinition): string {

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { configurationSchema, generatedFiles } from "../scripts/generate-docs.ts";
+import { loadComponent } from "../src/cli/external-components.ts";
 import { components } from "../src/components.ts";
 import { resolveConfig } from "../src/config/resolve.ts";
 import { FakeEnvironment } from "../src/config/testing/fake-environment.ts";
@@ -167,6 +168,32 @@ async function readAsProgram(value: unknown): Promise<void> {
   const resolved = await resolveConfig({ configs: ["c.yaml"], sets: [] }, environment);
   readConfiguration(resolved.value, resolved, new Definitions(components));
 }
+
+/** The configurations that a page shows, whole or in part. */
+function configurationsIn(page: string): unknown[] {
+  const blocks = Array.from(
+    read(page).matchAll(/^```yaml\n(.*?)^```$/gms),
+    ([, text = ""]) => text,
+  );
+  const shown = blocks.map((text) => parse(text) as Record<string, unknown>);
+  const sections = ["receivers", "processors", "exporters", "connectors", "service"];
+  return shown.filter((one) => Object.keys(one).some((key) => sections.includes(key)));
+}
+
+describe("the configurations in the documentation", async () => {
+  const example = await loadComponent(join(packageRoot(), "docs/examples/drop-processes.ts"));
+  const schema = configurationSchema([example]);
+  const pages = globSync(["README.md", "docs/**/*.md", "src/**/*.md"], { cwd: packageRoot() });
+
+  for (const page of pages.filter((path) => configurationsIn(path).length > 0)) {
+    it(`are right in ${page}`, () => {
+      for (const shown of configurationsIn(page)) {
+        const whole = { service: { pipelines }, ...(shown as object) };
+        assert.deepEqual(schemaFaults(schema, whole), []);
+      }
+    });
+  }
+});
 
 describe("docs/config.schema.json", () => {
   const schema = configurationSchema();
