@@ -10,6 +10,7 @@
  *
  * Source: System V gABI, chapter 4, "Symbol Table".
  */
+import { endianness } from "node:os";
 import { limitExceeded, malformed } from "../../support/errors.ts";
 import { AddressRanges } from "./address-ranges.ts";
 import {
@@ -164,33 +165,26 @@ interface Collection {
 }
 
 function collectFunctions(elf: ElfFile, table: Table, { base, ranges, into }: Collection): void {
-  const { is64, littleEndian, machine, sections } = elf;
-  const entryBytes = is64 ? 24 : 16;
+  const { sections } = elf;
+  const entryBytes = elf.is64 ? 24 : 16;
   const bytes = new Uint8Array(Math.min(ENTRIES_AT_ONCE, table.entryCount) * entryBytes);
-  const view = new DataView(bytes.buffer);
-  const [infoAt, indexAt, valueAt, sizeAt] = is64 ? [4, 6, 8, 16] : [12, 14, 4, 8];
-  const word = is64 ? wordReader(view, littleEndian) : undefined;
-  const baseHigh = Number(base >> 32n);
-  const baseLow = Number(base & 0xffffffffn);
-  const codeMask = machine === EM_ARM ? 1 : 0;
+  const entries = entriesOf(elf, bytes, base);
   const isCode = sections.map((section) => (section.flags & SHF_EXECINSTR) !== 0);
   for (let entry = 0; entry < table.entryCount; entry++) {
-    const at = (entry % ENTRIES_AT_ONCE) * entryBytes;
-    if (at === 0) readEntries(elf, table, entry, bytes);
-    const info = view.getUint8(at + infoAt);
+    const row = entry % ENTRIES_AT_ONCE;
+    if (row === 0) readEntries(elf, table, entry, bytes);
+    const info = bytes[row * entryBytes + entries.infoAt] as number;
     const type = info & 0xf;
     if (type !== STT_FUNC && type !== STT_GNU_IFUNC && type !== STT_NOTYPE) continue;
-    const shortIndex = view.getUint16(at + indexAt, littleEndian);
+    const shortIndex = entries.section(row);
     if (shortIndex === SHN_UNDEF) continue;
     if (type === STT_NOTYPE && !isCode[sectionIndex(table, entry, shortIndex, elf)]) continue;
-    const size = word ? word(at + sizeAt, 0, 0) : view.getUint32(at + sizeAt, littleEndian);
+    const size = entries.size(row);
     if (size === 0) continue;
-    const start = word
-      ? word(at + valueAt, baseHigh, baseLow)
-      : view.getUint32(at + valueAt, littleEndian) - (codeMask && view.getUint8(at + valueAt) & 1);
+    const start = entries.start(row);
     if (!(start >= 0 && start + size <= Number.MAX_SAFE_INTEGER)) continue;
     if (!ranges.note(start, start + size)) continue;
-    const name = view.getUint32(at, littleEndian);
+    const name = entries.name(row);
     if (name >= table.names.size) throw nameOutside(elf, table, entry);
     if (table.names.at(name, 1).length === 0) continue;
     if (into.starts.length >= FOUND_MAX) {
@@ -203,23 +197,83 @@ function collectFunctions(elf: ElfFile, table: Table, { base, ranges, into }: Co
   }
 }
 
+/** The fields of entries that stand one behind the other, by their row. */
+interface Entries {
+  readonly infoAt: number;
+  name(row: number): number;
+  section(row: number): number;
+  /** Less the base: exact where the result is within 2^53. */
+  start(row: number): number;
+  size(row: number): number;
+}
+
+function entriesOf(elf: ElfFile, bytes: Uint8Array<ArrayBuffer>, base: bigint): Entries {
+  const baseHigh = Number(base >> 32n);
+  const baseLow = Number(base & 0xffffffffn);
+  if (elf.is64 && elf.littleEndian === (endianness() === "LE")) {
+    return ownEntries(new Uint32Array(bytes.buffer), elf.littleEndian, [baseHigh, baseLow]);
+  }
+  const view = new DataView(bytes.buffer);
+  return elf.is64
+    ? entries64(view, elf.littleEndian, [baseHigh, baseLow])
+    : entries32(view, elf.littleEndian, elf.machine === EM_ARM ? 1 : 0);
+}
+
+/** Of this machine's own byte order: nearly every file, and read three times as fast. */
+function ownEntries(
+  words: Uint32Array,
+  littleEndian: boolean,
+  [baseHigh, baseLow]: readonly [number, number],
+): Entries {
+  const [lowAt, highAt, shift] = littleEndian ? [0, 1, 16] : [1, 0, 0];
+  const word = (at: number): number => words[at] as number;
+  return {
+    infoAt: 4,
+    name: (row) => word(6 * row),
+    section: (row) => (word(6 * row + 1) >>> shift) & 0xffff,
+    start: (row) =>
+      (word(6 * row + 2 + highAt) - baseHigh) * HIGH_WORD + (word(6 * row + 2 + lowAt) - baseLow),
+    size: (row) => word(6 * row + 4 + highAt) * HIGH_WORD + word(6 * row + 4 + lowAt),
+  };
+}
+
+function entries64(
+  view: DataView,
+  littleEndian: boolean,
+  [baseHigh, baseLow]: readonly [number, number],
+): Entries {
+  const lowAt = littleEndian ? 0 : 4;
+  const highAt = 4 - lowAt;
+  return {
+    infoAt: 4,
+    name: (row) => view.getUint32(24 * row, littleEndian),
+    section: (row) => view.getUint16(24 * row + 6, littleEndian),
+    start: (row) =>
+      (view.getUint32(24 * row + 8 + highAt, littleEndian) - baseHigh) * HIGH_WORD +
+      (view.getUint32(24 * row + 8 + lowAt, littleEndian) - baseLow),
+    size: (row) =>
+      view.getUint32(24 * row + 16 + highAt, littleEndian) * HIGH_WORD +
+      view.getUint32(24 * row + 16 + lowAt, littleEndian),
+  };
+}
+
+/** @param codeMask  the bit of an address that tells Thumb code */
+function entries32(view: DataView, littleEndian: boolean, codeMask: number): Entries {
+  const word = (at: number): number => view.getUint32(at, littleEndian);
+  return {
+    infoAt: 12,
+    name: (row) => word(16 * row),
+    section: (row) => view.getUint16(16 * row + 14, littleEndian),
+    start: (row) => word(16 * row + 4) - (codeMask && word(16 * row + 4) & 1),
+    size: (row) => word(16 * row + 8),
+  };
+}
+
 function readEntries(elf: ElfFile, table: Table, first: number, into: Uint8Array): void {
   const entryBytes = elf.is64 ? 24 : 16;
   const count = Math.min(ENTRIES_AT_ONCE, table.entryCount - first);
   const target = into.subarray(0, count * entryBytes);
   elf.access.readInto(target, table.section.offset + first * entryBytes);
-}
-
-/** Reads 64 bits less a base as a double: exact where the result is within 2^53. */
-function wordReader(
-  view: DataView,
-  littleEndian: boolean,
-): (offset: number, baseHigh: number, baseLow: number) => number {
-  const lowAt = littleEndian ? 0 : 4;
-  const highAt = 4 - lowAt;
-  return (offset, baseHigh, baseLow) =>
-    (view.getUint32(offset + highAt, littleEndian) - baseHigh) * HIGH_WORD +
-    (view.getUint32(offset + lowAt, littleEndian) - baseLow);
 }
 
 function sectionIndex(table: Table, entry: number, shortIndex: number, elf: ElfFile): number {
