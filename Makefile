@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory
 bin := node_modules/.bin
 node = $(firstword $(wildcard node_modules/node-linux-*/bin/node))
 
-.PHONY: help setup run test test-interop lint format bench docs bpf dist clean
+.PHONY: help setup run test test-interop lint format bench soak docs bpf dist clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ format: setup ## rewrite the sources in the format that `make lint` wants
 bench: setup ## measure the codecs and a recording, beside their peers
 	@$(node) test/bench/profile-decode.ts
 	@$(node) test/bench/record-cost.ts
+
+soak: setup ## run the agent under churn for ten minutes and see that it does not grow
+	@$(node) test/load/churn.ts --minutes 10
 
 docs: setup ## write the option tables and the JSON schema from the components
 	@$(node) scripts/generate-docs.ts

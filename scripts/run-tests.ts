@@ -16,7 +16,14 @@ import { isCollectorBuilt } from "../test/support/otelcol.ts";
 import { optionalRequirements, skipReason } from "../test/support/requirements.ts";
 
 const patterns = ["src/**/*.test.ts", "src/**/*.fuzz.ts", "test/**/*.test.ts", "test/**/*.fuzz.ts"];
-const aloneFolders = ["src/linux/", "src/receivers/", "test/bpf/", "test/e2e/", "test/interop/"];
+const aloneFolders = [
+  "src/linux/",
+  "src/receivers/",
+  "test/bpf/",
+  "test/e2e/",
+  "test/interop/",
+  "test/load/",
+];
 
 /** A file that takes longer hangs; the longest take a few minutes of fuzzing. */
 const FILE_TIMEOUT_MS = 15 * 60_000;
