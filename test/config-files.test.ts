@@ -8,9 +8,12 @@ import { resolveConfig } from "../src/config/resolve.ts";
 import { FakeEnvironment } from "../src/config/testing/fake-environment.ts";
 import { type Configuration, readConfiguration } from "../src/service/configuration.ts";
 import { Definitions } from "../src/service/definitions.ts";
+import { sleep } from "../src/support/clock.ts";
 import { isCollectorError } from "../src/support/errors.ts";
 import { packageRoot } from "../src/support/package-root.ts";
-import { runObsforge } from "./support/run-command.ts";
+import { requirement } from "./support/requirements.ts";
+import { runObsforge, startObsforge } from "./support/run-command.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const definitions = new Definitions(components);
 const GATE = "--feature-gates=+service.profilesSupport";
@@ -27,9 +30,9 @@ async function readFile(path: string, variables: Record<string, string> = {}) {
   return { configuration, warnings: [...warnings, ...configuration.warnings] };
 }
 
-describe("the files of config/", () => {
-  const files = globSync("config/*.yaml", { cwd: packageRoot() }).sort();
+const files = globSync("config/*.yaml", { cwd: packageRoot() }).sort();
 
+describe("the files of config/", () => {
   it("are there", () => assert.ok(files.length >= 4, files.join()));
 
   for (const file of files) {
@@ -59,6 +62,34 @@ describe("the files of config/", () => {
       const { configuration } = await readFile(path, { [variable]: endpoint });
       const { config } = configuration.graph.exporters.get(id) as { config?: unknown };
       assert.equal((config as { endpoint: string }).endpoint, endpoint);
+    });
+  }
+});
+
+/** Where nobody listens: what cannot be sent must neither end the agent nor hold it up. */
+const NOWHERE = {
+  OTLP_ENDPOINT: "127.0.0.1:1",
+  OTLP_GRPC_ENDPOINT: "127.0.0.1:1",
+  OTLP_HTTP_ENDPOINT: "http://127.0.0.1:1",
+  PYROSCOPE_ENDPOINT: "http://127.0.0.1:1",
+};
+
+describe("the files of config/, run", { skip: requirement("root", "bpf") }, () => {
+  for (const file of files) {
+    it(`${file} starts and stops, whether anybody takes what it sends or not`, async () => {
+      using folder = temporaryFolder();
+      const flags = ["--set", "service.telemetry.metrics.level=none", GATE];
+      const args = ["run", "--config", join(packageRoot(), file), ...flags];
+      const env = { ...process.env, ...NOWHERE };
+      await using agent = await startObsforge(args, { cwd: folder.path, env });
+      for (let tries = 0; tries < 200 && !/running/.test(agent.stderr()); tries++) {
+        await sleep(50);
+      }
+      await sleep(500);
+      agent.signal("SIGTERM");
+      const { code, stderr } = await agent.ended;
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, / INFO stopped/);
     });
   }
 });
