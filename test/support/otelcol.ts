@@ -17,6 +17,8 @@ export interface RunningCollector extends AsyncDisposable {
   readonly pid: number;
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Its own metrics as Prometheus scrapes them. */
+  metrics(): Promise<string>;
   /** What it has received by `way` and written to its file, in order; complete after stop(). */
   profiles(way: OtlpWay): ProfileBatch[];
   /** The same as the bytes of ProfilesData that the collector wrote. */
@@ -24,6 +26,12 @@ export interface RunningCollector extends AsyncDisposable {
   log(): string;
   /** SIGTERM; resolves when it has written all. Rejects with its log when it did not end well. */
   stop(): Promise<void>;
+}
+
+interface Ports {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly metricsPort: number;
 }
 
 const SOURCES = ["main.go", "go.mod", "go.sum"];
@@ -52,14 +60,14 @@ export function isCollectorBuilt(): boolean {
 /** Starts the collector, which keeps its files in `folder`; resolves when it takes profiles. */
 export async function startCollector(folder: string): Promise<RunningCollector> {
   for (let attempt = 1; ; attempt++) {
-    const [grpcPort, httpPort] = await freePorts();
-    writeFileSync(join(folder, "otelcol.yaml"), configuration(folder, grpcPort, httpPort));
+    const ports = await freePorts();
+    writeFileSync(join(folder, "otelcol.yaml"), configuration(folder, ports));
     const process = await startCommand(
       collectorPath(),
       [`--config=${join(folder, "otelcol.yaml")}`, "--feature-gates=service.profilesSupport"],
       { timeoutMs: LIFE_MS },
     );
-    if (await isReady(process)) return runningCollector(process, folder, grpcPort, httpPort);
+    if (await isReady(process)) return runningCollector(process, folder, ports);
     await process[Symbol.asyncDispose]();
     const { stdout, stderr } = await process.ended;
     // Another process may have taken a port since it was found free.
@@ -86,14 +94,14 @@ export function messagesOfFile(bytes: Uint8Array): Uint8Array[] {
 function runningCollector(
   process: RunningCommand,
   folder: string,
-  grpcPort: number,
-  httpPort: number,
+  { grpcPort, httpPort, metricsPort }: Ports,
 ): RunningCollector {
   const messages = (way: OtlpWay): Uint8Array[] => messagesOfFile(readFileSync(file(folder, way)));
   return {
     pid: process.pid,
     grpcPort,
     httpPort,
+    metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
     messages,
     profiles: (way) => messages(way).map((bytes) => decodeOtlp(bytes, FILE_LIMITS)),
     log: () => process.stdout(),
@@ -111,7 +119,7 @@ function file(folder: string, way: OtlpWay): string {
 }
 
 /** A pipeline for each way, so that what came by one is not taken for what came by the other. */
-function configuration(folder: string, grpcPort: number, httpPort: number): string {
+function configuration(folder: string, { grpcPort, httpPort, metricsPort }: Ports): string {
   const pipeline = (way: OtlpWay): string =>
     `{ receivers: [otlp/${way}], processors: [memory_limiter], exporters: [file/${way}, debug] }`;
   const exporter = (way: OtlpWay): string =>
@@ -131,7 +139,8 @@ exporters:
 service:
   telemetry:
     logs: { level: info, output_paths: [stdout], error_output_paths: [stdout] }
-    metrics: { level: none }
+    metrics:
+      readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metricsPort} } } } }]
   pipelines:
     profiles/grpc: ${pipeline("grpc")}
     profiles/http: ${pipeline("http")}
@@ -151,14 +160,14 @@ async function isReady(process: RunningCommand): Promise<boolean> {
   return false;
 }
 
-/** Two ports of loopback that nobody listened on a moment ago. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()] as const;
+/** Ports of loopback that nobody listened on a moment ago. */
+async function freePorts(): Promise<Ports> {
+  const servers = [createServer(), createServer(), createServer()] as const;
   const ports = servers.map(async (server) => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return (server.address() as AddressInfo).port;
   });
-  const [first, second] = await Promise.all(ports);
+  const [grpcPort, httpPort, metricsPort] = (await Promise.all(ports)) as [number, number, number];
   for (const server of servers) server.close();
-  return [first as number, second as number];
+  return { grpcPort, httpPort, metricsPort };
 }
