@@ -1,8 +1,8 @@
 /**
  * Writes what the documentation says of every component from the components themselves: the
- * option tables of the READMEs, docs/components/, the JSON schema of a configuration and the example
- * in docs/extending.md.
- * Run by `make docs`; test/docs.test.ts fails when a file differs from what this would write.
+ * option tables of the READMEs, docs/components/, the JSON schema of a configuration, and the
+ * example in docs/extending.md. Run by `make docs`; test/docs.test.ts fails when a file differs
+ * from what this would write.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
