@@ -63,7 +63,7 @@ function withPart(path: string, name: string, part: string): string {
   const [before, rest = ""] = read(path).split(open);
   const after = rest.split(close)[1];
   if (after === undefined) throw new Error(`${path} lacks the marks ${open} and ${close}`);
-  return `${before}${open}\n${part}${close}${after}`;
+  return `${before}${open}\n\n${part}\n${close}${after}`;
 }
 
 function read(path: string): string {
@@ -108,11 +108,12 @@ function indexPage(): string {
 # Components
 
 What a configuration may name, each with its options. What stands under \`service\` is in
-[service.md](service.md). \`obsforge components\` prints the same list, with those of \`--component\`;
-how to write one is in [extending.md](../extending.md).
+[service.md](service.md). \`obsforge components\` prints the same list, with those of
+\`--component\`; how to write one is in [extending.md](../extending.md).
 
 An editor with a YAML language server checks a configuration while it is written, when its first
-line is \`# yaml-language-server: $schema=\` and the path of [config.schema.json](../config.schema.json).
+line is \`# yaml-language-server: $schema=\` and the path of
+[config.schema.json](../config.schema.json).
 
 ${lists.join("\n")}`;
 }
