@@ -23,7 +23,11 @@ export class FrameCache {
     if (known === undefined) return new Array(addresses.length).fill(undefined);
     this.#files.delete(file);
     this.#files.set(file, known);
-    return Array.from(addresses, (address) => known.find(Number(address)));
+    const found: (readonly SymbolFrame[] | undefined)[] = [];
+    for (let index = 0; index < addresses.length; index++) {
+      found.push(known.find(Number(addresses[index])));
+    }
+    return found;
   }
 
   /** Keeps what was found for addresses of a file. */

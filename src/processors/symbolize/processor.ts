@@ -117,9 +117,10 @@ export class SymbolizeProcessor implements Processor {
     mapping: number,
     locations: readonly number[],
   ): Promise<NamedAddresses | Missing> {
-    const addresses = BigUint64Array.from(locations, (location) =>
-      dictionary.locations.address.bigint(location),
-    );
+    const addresses = new BigUint64Array(locations.length);
+    for (let index = 0; index < locations.length; index++) {
+      addresses[index] = dictionary.locations.address.bigint(locations[index] as number);
+    }
     const path = dictionary.strings.at(dictionary.mappings.filename.at(mapping));
     const attributes = dictionary.mappings.attributeSet.at(mapping);
     const buildId = attributeText(dictionary, attributes, "process.executable.build_id.gnu");
@@ -180,31 +181,49 @@ export class SymbolizeProcessor implements Processor {
   #count(batch: ProfileBatch, reasons: ReadonlyMap<number, UnnamedReason>): void {
     const { locations, stacks } = batch.dictionary;
     const unnamed: (UnnamedReason | undefined)[] = [];
-    const markers = new Set<number>();
+    const isMarker = markerTest(batch.dictionary);
     for (let row = 0; row < locations.length; row++) {
-      if (frameTypeOf(batch.dictionary, row) === MARKER_FRAME_TYPE) markers.add(row);
       const isUnnamed = isUnresolved(batch.dictionary, row);
       unnamed.push(isUnnamed ? (reasons.get(row) ?? "no_symbol") : undefined);
     }
+    const valueOfStack = new Float64Array(stacks.length);
     for (const { profile } of batch.profiles()) {
       const { samples } = profile;
       for (let sample = 0; sample < samples.length; sample++) {
-        const value = samples.value.at(sample);
-        const end = stacks.end(samples.stack.at(sample));
-        this.#samples += value;
-        for (let place = stacks.start(samples.stack.at(sample)); place < end; place++) {
-          const location = stacks.item(place);
-          if (markers.has(location)) {
-            this.#incompleteSamples += value;
-            continue;
-          }
-          this.#frames += value;
-          const reason = unnamed[location];
-          if (reason !== undefined) this.#unnamedByReason[reason] += value;
+        const stack = samples.stack.at(sample);
+        valueOfStack[stack] = (valueOfStack[stack] ?? 0) + samples.value.at(sample);
+      }
+    }
+    for (let stack = 0; stack < valueOfStack.length; stack++) {
+      const value = valueOfStack[stack] as number;
+      if (value === 0) continue;
+      this.#samples += value;
+      const end = stacks.end(stack);
+      for (let place = stacks.start(stack); place < end; place++) {
+        const location = stacks.item(place);
+        if (isMarker(location)) {
+          this.#incompleteSamples += value;
+          continue;
         }
+        this.#frames += value;
+        const reason = unnamed[location];
+        if (reason !== undefined) this.#unnamedByReason[reason] += value;
       }
     }
   }
+}
+
+/** Tells the locations that mark a cut stack; each set of attributes is looked at once. */
+function markerTest(dictionary: Dictionary): (location: number) => boolean {
+  const bySet = new Map<number, boolean>();
+  return (location) => {
+    const attributeSet = dictionary.locations.attributeSet.at(location);
+    const known = bySet.get(attributeSet);
+    if (known !== undefined) return known;
+    const isMarker = frameTypeOf(dictionary, location) === MARKER_FRAME_TYPE;
+    bySet.set(attributeSet, isMarker);
+    return isMarker;
+  };
 }
 
 /** How OpenTelemetry's profiler, and our receiver, type the frame that marks a cut stack. */

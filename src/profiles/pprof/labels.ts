@@ -39,6 +39,8 @@ export class LabelMaker {
   readonly #sampleLabels = new Map<number, readonly Label[]>();
   readonly #linkLabels = new Map<number, readonly Label[]>();
   readonly #frameLabels = new Map<number, readonly Label[]>();
+  /** By location, once it was asked for. */
+  readonly #impliedTypes: (boolean | undefined)[] = [];
   readonly #valueNotes = new Map<string, string>();
   readonly #resourceNames = new Map<string, string>();
   readonly #sampleNames = new Map<string, string>();
@@ -144,13 +146,25 @@ export class LabelMaker {
 
   #ofStack(stack: number): readonly Label[] {
     return this.#frameLabels.getOrInsertComputed(stack, () => {
-      const locations = Array.from(this.#dictionary.stacks.row(stack));
-      const types = locations.map((location) => frameTypeOf(this.#dictionary, location));
-      const isImplied = locations.every(
-        (location, place) => this.#derivedTypeOf(location) === types[place],
-      );
-      return isImplied ? [] : [this.#label(FRAME_TYPE, frameTypesText(types), 0n, "")];
+      const { stacks } = this.#dictionary;
+      let isImplied = true;
+      for (let place = stacks.start(stack); isImplied && place < stacks.end(stack); place++) {
+        isImplied = this.#isTypeImplied(stacks.item(place));
+      }
+      if (isImplied) return NO_LABELS;
+      const types = Array.from(stacks.row(stack), (each) => frameTypeOf(this.#dictionary, each));
+      return [this.#label(FRAME_TYPE, frameTypesText(types), 0n, "")];
     });
+  }
+
+  /** Stacks share most of their locations. */
+  #isTypeImplied(location: number): boolean {
+    let isImplied = this.#impliedTypes[location];
+    if (isImplied === undefined) {
+      isImplied = this.#derivedTypeOf(location) === frameTypeOf(this.#dictionary, location);
+      this.#impliedTypes[location] = isImplied;
+    }
+    return isImplied;
   }
 
   #labelsOf(names: ReadonlyMap<string, string>, attribute: Attribute): Label[] {
@@ -186,6 +200,8 @@ export class LabelMaker {
     };
   }
 }
+
+const NO_LABELS: readonly Label[] = [];
 
 /** A list that several labels of one key say whole. */
 function isPlainList(items: readonly AttributeValue[]): boolean {

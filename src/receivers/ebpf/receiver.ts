@@ -261,8 +261,7 @@ export class EbpfReceiver implements Receiver {
     const { userStacks } = window;
     const end = userStacks.end(row.userStack);
     for (let place = userStacks.start(row.userStack); place + 1 < end; place += 2) {
-      const [low, high] = [userStacks.item(place), userStacks.item(place + 1)];
-      const mapping = row.image.findMapping(low, high);
+      const mapping = row.image.findMapping(userStacks.item(place), userStacks.item(place + 1));
       if (mapping === undefined || metMappings.has(mapping)) continue;
       metMappings.add(mapping);
       services.executables.meet(mapping, openerOf(row.image, mapping));

@@ -67,6 +67,8 @@ export class SampleWindow {
   readonly #keepTimes: boolean;
   readonly #periodNs: number;
   readonly #index = new RowIndex();
+  /** Samples are decoded into the same memory over and over: one view of each is enough. */
+  readonly #halvesOf = new WeakMap<Uint32Array, Int32Array>();
   readonly #imageIds = new Map<ProcessImage, number>();
   #pending: PendingSample[] = [];
 
@@ -123,8 +125,8 @@ export class SampleWindow {
       threadName: sample.threadName,
       processName: sample.processName,
       cpu: sample.cpu,
-      userStack: this.userStacks.intern(halves(sample.user, sample.userCount)),
-      kernelStack: this.kernelStacks.intern(halves(sample.kernel, sample.kernelCount)),
+      userStack: this.userStacks.intern(this.#halves(sample.user), 2 * sample.userCount),
+      kernelStack: this.kernelStacks.intern(this.#halves(sample.kernel), 2 * sample.kernelCount),
       result: sample.result,
       value: sample.value,
     });
@@ -140,6 +142,16 @@ export class SampleWindow {
     this.#pending = [];
     for (const sample of pending) this.#count(sample, imageOf(sample));
     return this.rows.slice(firstNew);
+  }
+
+  /** The frames as the signed halves that a ListTable holds. */
+  #halves(frames: Uint32Array): Int32Array {
+    let halves = this.#halvesOf.get(frames);
+    if (halves === undefined) {
+      halves = new Int32Array(frames.buffer, frames.byteOffset, frames.length);
+      this.#halvesOf.set(frames, halves);
+    }
+    return halves;
   }
 
   #count(sample: PendingSample, image: ProcessImage): void {
@@ -189,9 +201,4 @@ function isSame(row: WindowRow, sample: PendingSample, image: ProcessImage): boo
 function rowFrom(sample: PendingSample, image: ProcessImage): WindowRow {
   const { threadId, threadName, processName, cpu, userStack, kernelStack, result } = sample;
   return { image, threadId, threadName, processName, cpu, userStack, kernelStack, result };
-}
-
-/** The frames as the signed halves that a ListTable holds. */
-function halves(frames: Uint32Array, frameCount: number): Int32Array {
-  return new Int32Array(frames.buffer, frames.byteOffset, 2 * frameCount);
 }

@@ -22,8 +22,9 @@ export class StackLocations {
   readonly #kernel: KernelLayout;
   /** Attribute sets, made at first use: a table holds nothing that nothing refers to. */
   readonly #frameTypes = new Map<FrameType, number>();
+  /** By address; negative where no mapping is. */
   readonly #userByImage = new Map<ProcessImage, Map<number, number>>();
-  readonly #kernelByAddress = new Map<bigint, number>();
+  readonly #kernelByPlace = new Map<number, number>();
   readonly #mappings = new Map<ProcessMapping, UserMapping>();
 
   constructor(
@@ -39,9 +40,10 @@ export class StackLocations {
   addKernel(locations: number[], stacks: ListTable, stack: number): void {
     const end = stacks.end(stack);
     for (let place = stacks.start(stack); place + 1 < end; place += 2) {
-      const address = joined(stacks.item(place), stacks.item(place + 1));
+      const low = stacks.item(place) >>> 0;
+      const high = stacks.item(place + 1) >>> 0;
       const isLeaf = locations.length === 0;
-      locations.push(this.#kernelLocation(isLeaf ? address : address - 1n));
+      locations.push(this.#kernelLocation(low, high, isLeaf ? 0 : 1));
     }
   }
 
@@ -68,12 +70,14 @@ export class StackLocations {
       // User addresses are below 2^53 on every supported machine, so a number holds them.
       const raw = (stacks.item(place + 1) >>> 0) * 2 ** 32 + (stacks.item(place) >>> 0);
       const address = place === start || raw === 0 ? raw : raw - 1;
-      const isInCode = isInMapping(row.image, address);
+      const knownLocation = known.get(address);
+      const mapping = knownLocation === undefined ? mappingAt(row.image, address) : undefined;
+      const isInCode = knownLocation === undefined ? mapping !== undefined : knownLocation > 0;
       if (place === start) isCodeKnown = isInCode;
       else if (isCodeKnown && !isInCode) return false;
-      locations.push(
-        known.getOrInsertComputed(address, () => this.#userLocation(row.image, address)),
-      );
+      const location = knownLocation ?? this.#userLocation(mapping, address);
+      if (knownLocation === undefined) known.set(address, isInCode ? location : -location);
+      locations.push(Math.abs(location));
     }
     return true;
   }
@@ -87,17 +91,22 @@ export class StackLocations {
     locations.push(table.intern(0, 0, 0, line, this.#frameType("abort-marker")));
   }
 
-  #kernelLocation(address: bigint): number {
-    return this.#kernelByAddress.getOrInsertComputed(address, () => {
-      const { mappingName, offset } = this.#kernel.locate(address);
-      const buildId = this.#kernel.buildIdOf(mappingName);
-      const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
-      return this.#intern(mapping, offset, this.#frameType("kernel"));
-    });
+  /** @param back  how far before the address the place is */
+  #kernelLocation(low: number, high: number, back: number): number {
+    // Kernels lie in the last 2^53 bytes, so the lower 53 bits tell the place and fit a number.
+    const isLast = high >>> 21 === 0x7ff;
+    const place = (high & 0x1f_ffff) * 2 ** 32 + low - back;
+    const known = isLast ? this.#kernelByPlace.get(place) : undefined;
+    if (known !== undefined) return known;
+    const { mappingName, offset } = this.#kernel.locate(joined(low, high) - BigInt(back));
+    const buildId = this.#kernel.buildIdOf(mappingName);
+    const mapping = this.#internMapping({ path: mappingName, buildId, start: 0n, limit: 0n });
+    const location = this.#intern(mapping, offset, this.#frameType("kernel"));
+    if (isLast) this.#kernelByPlace.set(place, location);
+    return location;
   }
 
-  #userLocation(image: ProcessImage, address: number): number {
-    const mapping = image.findMapping(address >>> 0, Math.floor(address / 2 ** 32));
+  #userLocation(mapping: ProcessMapping | undefined, address: number): number {
     if (mapping === undefined) return this.#intern(0, BigInt(address), this.#frameType("native"));
     const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () =>
       this.#userMapping(mapping),
@@ -130,12 +139,12 @@ export class StackLocations {
   }
 
   #frameType(type: FrameType): number {
-    return this.#frameTypes.getOrInsertComputed(type, () => {
-      const { attributeSets } = this.#dictionary;
-      return attributeSets.intern([
-        this.#dictionary.internStringAttribute("profile.frame.type", type),
-      ]);
-    });
+    const known = this.#frameTypes.get(type);
+    if (known !== undefined) return known;
+    const attribute = this.#dictionary.internStringAttribute("profile.frame.type", type);
+    const attributeSet = this.#dictionary.attributeSets.intern([attribute]);
+    this.#frameTypes.set(type, attributeSet);
+    return attributeSet;
   }
 
   #internMapping(mapping: FileMapping): number {
@@ -160,8 +169,8 @@ export class StackLocations {
 
 type FrameType = "native" | "kernel" | "abort-marker";
 
-function isInMapping(image: ProcessImage, address: number): boolean {
-  return image.findMapping(address >>> 0, Math.floor(address / 2 ** 32)) !== undefined;
+function mappingAt(image: ProcessImage, address: number): ProcessMapping | undefined {
+  return image.findMapping(address >>> 0, Math.floor(address / 2 ** 32));
 }
 
 interface UserMapping {
