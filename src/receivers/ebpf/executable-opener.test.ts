@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { readProcess } from "../../linux/proc.ts";
+import { sleep } from "../../support/clock.ts";
 import { readElf } from "../../symbols/elf/elf-file.ts";
 import { bytesAccess, fileAccess } from "../../symbols/elf/random-access.ts";
 import { openerOf } from "./executable-opener.ts";
@@ -30,4 +33,26 @@ describe("openerOf", () => {
     const source = openerOf(imageWith([mapping], { pid: 0x7fff_fffe }), mapping)();
     assert.ok("missing" in source);
   });
+
+  it("does not keep the image, and takes a process whose image is gone for ended", async () => {
+    const path = process.execPath;
+    const opened = ((): { open: ReturnType<typeof openerOf>; image: WeakRef<object> } => {
+      const snapshot = readProcess(process.pid) ?? assert.fail();
+      const mapping = snapshot.mappings.find((each) => each.path === path) ?? assert.fail();
+      const image = imageWith([mapping], { pid: process.pid, startNs: snapshot.startNs });
+      return { open: openerOf(image, mapping), image: new WeakRef(image) };
+    })();
+    // What a WeakRef was made for, or asked for, stays until the end of the turn.
+    await sleep(1);
+    collectGarbage();
+    assert.equal(opened.image.deref(), undefined);
+    const source = opened.open();
+    assert.ok("fd" in source, "the host still has the file");
+    source[Symbol.dispose]();
+  });
 });
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}

@@ -1,19 +1,41 @@
 import { readOwnVdso } from "../../linux/own-vdso.ts";
-import { openTargetFile } from "../../linux/target-file.ts";
+import { openTargetFile, type TargetProcess } from "../../linux/target-file.ts";
 import type { Missing } from "../../symbols/executable-file.ts";
 import { type IdentifiedSource, VDSO_PATH } from "../../symbols/executables.ts";
 import type { ProcessImage, ProcessMapping } from "./process-image.ts";
 
-/** How the file of a mapping is opened: through its process while it runs, else on the host. */
+/**
+ * How the file of a mapping is opened: through its process while it runs, else on the host. What
+ * opens is kept for as long as the file is known, which is far longer than a process that has
+ * ended: it does not keep the process's image.
+ */
 export function openerOf(
   image: ProcessImage,
   mapping: ProcessMapping,
 ): () => IdentifiedSource | Missing {
-  return mapping.path === VDSO_PATH ? openVdso : () => openFile(image, mapping);
+  if (mapping.path === VDSO_PATH) return openVdso;
+  const process = new RememberedProcess(image);
+  return () => openFile(process, mapping);
 }
 
-function openFile(image: ProcessImage, mapping: ProcessMapping): IdentifiedSource | Missing {
-  const file = openTargetFile(image, mapping);
+/** A process whose image may be forgotten, and then counts as ended. */
+class RememberedProcess implements TargetProcess {
+  readonly pid: number;
+  readonly #image: WeakRef<ProcessImage>;
+
+  constructor(image: ProcessImage) {
+    this.pid = image.pid;
+    this.#image = new WeakRef(image);
+  }
+
+  get exitNs(): bigint | undefined {
+    const image = this.#image.deref();
+    return image === undefined ? 0n : image.exitNs;
+  }
+}
+
+function openFile(process: TargetProcess, mapping: ProcessMapping): IdentifiedSource | Missing {
+  const file = openTargetFile(process, mapping);
   if ("missing" in file) return file;
   const { device, inode, size, mtimeNs } = file;
   // The path is there for people who read a log.
