@@ -36,6 +36,7 @@ export class Delivery implements ProfileConsumer {
       "otelcol_exporter_in_flight_requests",
       "Batches that the exporter is busy with.",
       () => this.#inFlight.size,
+      { data_type: "profiles" },
     );
   }
 

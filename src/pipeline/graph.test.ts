@@ -144,7 +144,7 @@ describe("Graph", () => {
     for (const samples of [1, 2, 3]) await send("r", batchOf(samples));
     await graph.stop();
     const value = (name: string, kind: string, id: string): number | undefined =>
-      registry.value(`otelcol_${name}_profile_samples_total`, { [kind]: id });
+      registry.value(`otelcol_${name}_profile_samples`, { [kind]: id });
     assert.equal(value("receiver_accepted", "receiver", "r"), 6);
     assert.equal(value("receiver_refused", "receiver", "r"), 0);
     assert.equal(value("exporter_send_failed", "exporter", "e1"), 6);
@@ -162,7 +162,7 @@ describe("Graph", () => {
     hanging.resolve();
     await graph.stop();
     const value = (name: string, id: string): number | undefined =>
-      registry.value(`otelcol_exporter_${name}_profile_samples_total`, { exporter: id });
+      registry.value(`otelcol_exporter_${name}_profile_samples`, { exporter: id });
     assert.equal(value("sent", "e2"), 25);
     assert.equal(value("sent", "e1"), 10);
     assert.equal(value("enqueue_failed", "e1"), 15);

@@ -56,8 +56,14 @@ const prometheus = optionalSection(
     host: text({ doc: "The address to listen on.", default: "localhost" }),
     port: integer({ doc: "The port.", default: METRICS_PORT, min: 0, max: 65_535 }),
     without_scope_info: any({ doc: "Not needed: there is no scope information." }),
-    without_type_suffix: any({ doc: "Not acted on." }),
-    without_units: any({ doc: "Not acted on." }),
+    without_type_suffix: boolean({
+      doc: "Counters of the Collector's own names, `otelcol_…`, do not end with `_total`.",
+      default: true,
+    }),
+    without_units: boolean({
+      doc: "The Collector's own names, `otelcol_…`, do not end with their unit.",
+      default: true,
+    }),
     with_resource_constant_labels: any({ doc: "Not acted on." }),
   },
   { doc: "Answers `GET /metrics` in Prometheus' text format." },

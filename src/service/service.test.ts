@@ -61,11 +61,23 @@ describe("Service", () => {
     const text = await response.text();
     await service.stop();
     assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    assert.match(text, /^otelcol_receiver_accepted_profile_samples_total\{receiver="test"\} 4$/m);
-    assert.match(text, /^otelcol_exporter_sent_profile_samples_total\{exporter="test"\} 4$/m);
+    assert.match(text, /^otelcol_receiver_accepted_profile_samples\{receiver="test"\} 4$/m);
+    assert.match(text, /^otelcol_exporter_sent_profile_samples\{exporter="test"\} 4$/m);
     assert.match(text, /^# TYPE otelcol_process_memory_rss gauge$/m);
-    assert.match(text, /^otelcol_process_cpu_seconds_total \d/m);
+    assert.match(text, /^otelcol_process_cpu_seconds \d/m);
     await assert.rejects(fetch(`http://127.0.0.1:${port}/metrics`));
+  });
+
+  it("spells names as the reader asks", async () => {
+    const port = await freePort();
+    const spelling = { without_type_suffix: false, without_units: false };
+    const prometheus = { host: "127.0.0.1", port, ...spelling };
+    const { service } = await serviceOf({ readers: [{ pull: { exporter: { prometheus } } }] });
+    await service.start();
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    await service.stop();
+    assert.match(text, /^otelcol_process_uptime_seconds_total \d/m);
+    assert.match(text, /^otelcol_process_memory_rss_bytes \d/m);
   });
 
   it("answers nothing but GET /metrics", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MetricRegistry } from "./metrics.ts";
+import { MetricRegistry, type MetricSpelling } from "./metrics.ts";
 
 describe("MetricRegistry", () => {
   it("writes families and series in order, as Prometheus reads them", () => {
@@ -22,6 +22,32 @@ sent_total{exporter="pprof"} 5
 size_bytes{exporter="pprof"} 12.5
 `,
     );
+  });
+
+  it("writes the Collector's names as its reader does, and as its options say", () => {
+    const registry = new MetricRegistry();
+    const metrics = registry.metrics();
+    metrics.counter("obsforge_files", "Files.");
+    metrics.counter("otelcol_exporter_sent_profile_samples", "Samples.");
+    metrics.gauge("otelcol_process_memory_rss", "Memory.", () => 1);
+    metrics.observedCounter("otelcol_process_uptime", "Time.", () => 1);
+    const names = (spelling?: MetricSpelling): string[] =>
+      Array.from(registry.text(spelling).matchAll(/^# TYPE (\S+)/gm), ([, name = ""]) => name);
+    const usual = [
+      "obsforge_files_total",
+      "otelcol_exporter_sent_profile_samples",
+      "otelcol_process_memory_rss",
+      "otelcol_process_uptime",
+    ];
+    assert.deepEqual(names(), usual);
+    assert.deepEqual(names({ without_type_suffix: true, without_units: true }), usual);
+    assert.deepEqual(names({ without_type_suffix: false, without_units: false }), [
+      "obsforge_files_total",
+      "otelcol_exporter_sent_profile_samples_total",
+      "otelcol_process_memory_rss_bytes",
+      "otelcol_process_uptime_seconds_total",
+    ]);
+    assert.equal(registry.value("otelcol_process_uptime"), 1);
   });
 
   it("escapes what a label may hold [S18]", () => {

@@ -14,7 +14,7 @@ export interface Counter {
 
 /** Where a part of the program registers its series. */
 export interface Metrics {
-  /** A sum that only grows. The name is written without `_total`. */
+  /** A sum that only grows. The name is given without `_total`. */
   counter(name: string, help: string, labels?: Labels): Counter;
   /** A sum that is kept elsewhere and read when somebody asks. */
   observedCounter(name: string, help: string, read: () => number, labels?: Labels): void;
@@ -23,6 +23,25 @@ export interface Metrics {
   /** The same, with these labels on every series. */
   with(labels: Labels): Metrics;
 }
+
+/**
+ * How the Collector's own names, `otelcol_…`, are written: its Prometheus reader has an option for
+ * each ending, and writes neither when it is not told. All other names end as Prometheus advises.
+ */
+export interface MetricSpelling {
+  /** Counters do not end with `_total`. */
+  readonly without_type_suffix: boolean;
+  /** Names do not end with their unit. */
+  readonly without_units: boolean;
+}
+
+const usualSpelling: MetricSpelling = { without_type_suffix: true, without_units: true };
+
+/** The units that the names do not say already. */
+const unitsOfCollector: ReadonlyMap<string, string> = new Map([
+  ["otelcol_process_uptime", "seconds"],
+  ["otelcol_process_memory_rss", "bytes"],
+]);
 
 /** Series of one program: labels come from configuration and from closed lists, not from data. */
 const SERIES_MAX = 10_000;
@@ -44,7 +63,7 @@ export class MetricRegistry {
     return {
       counter: (name, help, own) => {
         let sum = 0;
-        this.#add("counter", `${name}_total`, help, labelText({ ...labels, ...own }), () => sum);
+        this.#add("counter", counterName(name), help, labelText({ ...labels, ...own }), () => sum);
         return {
           add: (amount) => {
             sum += amount;
@@ -52,7 +71,7 @@ export class MetricRegistry {
         };
       },
       observedCounter: (name, help, read, own) =>
-        this.#add("counter", `${name}_total`, help, labelText({ ...labels, ...own }), read),
+        this.#add("counter", counterName(name), help, labelText({ ...labels, ...own }), read),
       gauge: (name, help, read, own) =>
         this.#add("gauge", name, help, labelText({ ...labels, ...own }), read),
       with: (more) => this.metrics({ ...labels, ...more }),
@@ -60,16 +79,17 @@ export class MetricRegistry {
   }
 
   /** All series as text, families and series in the order of their names. */
-  text(): string {
+  text(spelling: MetricSpelling = usualSpelling): string {
     const lines: string[] = [];
-    for (const [name, { type, help, series }] of sorted(this.#families)) {
+    for (const [key, { type, help, series }] of sorted(this.#families)) {
+      const name = spelled(key, type, spelling);
       lines.push(`# HELP ${name} ${help.replace(/[\\\n]/g, escaped)}`, `# TYPE ${name} ${type}`);
       for (const [labels, read] of sorted(series)) lines.push(`${name}${labels} ${read()}`);
     }
     return `${lines.join("\n")}\n`;
   }
 
-  /** The value of one series, or undefined: for tests and for the program's own log lines. */
+  /** The value of one series by its usual name, or undefined: for tests and for the program's own log lines. */
   value(name: string, labels: Labels = {}): number | undefined {
     return this.#families.get(name)?.series.get(labelText(labels))?.();
   }
@@ -91,6 +111,21 @@ export class MetricRegistry {
       family.series.set(labels, read);
     }
   }
+}
+
+function isOfCollector(name: string): boolean {
+  return name.startsWith("otelcol_");
+}
+
+function counterName(name: string): string {
+  return isOfCollector(name) ? name : `${name}_total`;
+}
+
+function spelled(name: string, type: Family["type"], spelling: MetricSpelling): string {
+  if (!isOfCollector(name)) return name;
+  const unit = spelling.without_units ? undefined : unitsOfCollector.get(name);
+  const suffix = type === "counter" && !spelling.without_type_suffix ? "_total" : "";
+  return `${name}${unit === undefined ? "" : `_${unit}`}${suffix}`;
 }
 
 function labelText(labels: Labels): string {

@@ -32,7 +32,7 @@ export class PartialSuccessReport {
   constructor(context: ComponentContext) {
     this.#context = context;
     this.#rejected = context.metrics.counter(
-      "otelcol_exporter_rejected_profiles",
+      "obsforge_exporter_rejected_profiles",
       "Profiles that the server rejected from batches that it took otherwise.",
     );
   }

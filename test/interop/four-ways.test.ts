@@ -172,6 +172,11 @@ function seriesOf(metrics: string, name: string): Map<string, number> {
   );
 }
 
+function typesOf(metrics: string): Map<string, string> {
+  const lines = metrics.matchAll(/^# TYPE (\w+) (\w+)$/gm);
+  return new Map(Array.from(lines, ([, name = "", type = ""]) => [name, type]));
+}
+
 const skip = requirement("root", "bpf", "otelcol");
 
 for (const timestamps of [false, true]) {
@@ -221,7 +226,7 @@ for (const timestamps of [false, true]) {
 
     it("is counted by the agent as by the Collector", () => {
       const { agentMetrics, collectorMetrics, ways } = run;
-      const sent = seriesOf(agentMetrics, "otelcol_exporter_sent_profile_samples_total");
+      const sent = seriesOf(agentMetrics, "otelcol_exporter_sent_profile_samples");
       assert.deepEqual(
         [...sent.keys()],
         Object.keys(ways).map((way) => `{exporter="${way}"}`),
@@ -235,9 +240,28 @@ for (const timestamps of [false, true]) {
         assert.ok(before > 0 && before <= ways[`otlp_${way}`].rows, `${before} of ${taken}`);
       }
       for (const what of ["send_failed", "enqueue_failed"]) {
-        const failed = seriesOf(agentMetrics, `otelcol_exporter_${what}_profile_samples_total`);
+        const failed = seriesOf(agentMetrics, `otelcol_exporter_${what}_profile_samples`);
         assert.deepEqual([...failed.values()], [0, 0, 0, 0], what);
       }
+    });
+
+    it("names its own metrics and their types as the Collector does", () => {
+      const theirs = typesOf(run.collectorMetrics);
+      const ours = typesOf(run.agentMetrics)
+        .entries()
+        .filter(([name]) => /^otelcol_/.test(name));
+      for (const [name, type] of ours) {
+        // The Collector has these from the first failure on.
+        if (/_exporter_(send|enqueue)_failed_profile_samples$/.test(name)) continue;
+        assert.equal(type, theirs.get(name), name);
+      }
+      const labelNames = (metrics: string): Set<string> =>
+        new Set(
+          seriesOf(metrics, "otelcol_exporter_in_flight_requests")
+            .keys()
+            .map((labels) => labels.replaceAll(/"[^"]*"/g, "")),
+        );
+      assert.deepEqual(labelNames(run.agentMetrics), labelNames(run.collectorMetrics));
     });
 
     it("is read by go tool pprof with the same sums", { skip: requirement("go") }, async () => {

@@ -242,7 +242,7 @@ function countsOf(text: string): Counts {
       delivered: ofReceiver("delivered_samples"),
       lost: ofReceiver("lost_samples"),
       dropped: ofReceiver("dropped_samples"),
-      accepted: metricSum(text, "otelcol_receiver_accepted_profile_samples_total"),
+      accepted: metricSum(text, "otelcol_receiver_accepted_profile_samples"),
     },
     exporters: new Map(exporterNames.map((name) => [name, exporterCounts(text, name)])),
     files: {
@@ -253,7 +253,7 @@ function countsOf(text: string): Counts {
     mapBytes:
       metricSum(text, "obsforge_bpf_map_bytes") + metricSum(text, "obsforge_side_band_bytes"),
     knownPrograms: metricSum(text, "obsforge_receiver_known_programs"),
-    cpuSeconds: metricSum(text, "otelcol_process_cpu_seconds_total"),
+    cpuSeconds: metricSum(text, "otelcol_process_cpu_seconds"),
   };
 }
 
@@ -261,9 +261,9 @@ function exporterCounts(text: string, name: ExporterName): ExporterCounts {
   const of = (metric: string): number =>
     metricSum(text, `otelcol_exporter_${metric}`, `exporter="${name}"`);
   return {
-    sent: of("sent_profile_samples_total"),
-    sendFailed: of("send_failed_profile_samples_total"),
-    enqueueFailed: of("enqueue_failed_profile_samples_total"),
+    sent: of("sent_profile_samples"),
+    sendFailed: of("send_failed_profile_samples"),
+    enqueueFailed: of("enqueue_failed_profile_samples"),
     inFlight: of("in_flight_requests"),
   };
 }

@@ -17,7 +17,7 @@ import { otlpGrpcConfig } from "./config.ts";
 import { OtlpGrpcExporter } from "./exporter.ts";
 
 const CANARY = "canary-7f3a9c";
-const REJECTED = "otelcol_exporter_rejected_profiles_total";
+const REJECTED = "obsforge_exporter_rejected_profiles_total";
 const INSECURE = { tls: { insecure: true } };
 const certificates = testCertificates();
 after(() => certificates[Symbol.dispose]());

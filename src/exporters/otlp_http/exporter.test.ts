@@ -20,7 +20,7 @@ import { OtlpHttpExporter } from "./exporter.ts";
 
 const CANARY = "canary-7f3a9c";
 const JSON_TYPE = { "content-type": "application/json" };
-const REJECTED = "otelcol_exporter_rejected_profiles_total";
+const REJECTED = "obsforge_exporter_rejected_profiles_total";
 const certificates = testCertificates();
 after(() => certificates[Symbol.dispose]());
 

@@ -2,11 +2,11 @@ import { messageOf } from "../../support/errors.ts";
 import type { Logger } from "../../support/logger.ts";
 import type { MetricRegistry } from "../../support/metrics.ts";
 import { METRICS_PORT, type MetricsConfig } from "../service-config.ts";
-import { MetricsServer } from "./metrics-server.ts";
+import { type MetricsAddress, MetricsServer } from "./metrics-server.ts";
 
 /** The addresses at which a service's metrics are answered. */
 export class MetricsEndpoints {
-  readonly #addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly #addresses: readonly MetricsAddress[];
   readonly #registry: MetricRegistry;
   readonly #logger: Logger;
   #servers: MetricsServer[] = [];

@@ -1,6 +1,6 @@
 import type { Server } from "node:http";
 import { CollectorError, messageOf } from "../../support/errors.ts";
-import type { MetricRegistry } from "../../support/metrics.ts";
+import type { MetricRegistry, MetricSpelling } from "../../support/metrics.ts";
 import { nodeHttp } from "../../transport/node-http.ts";
 
 /** Scrapers are few; a port that many can reach holds no more of them. */
@@ -8,6 +8,13 @@ const CONNECTIONS_MAX = 50;
 /** A client that sends its request slower than this is cut off. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Where a reader is answered, and how names are spelled for it. */
+export interface MetricsAddress extends MetricSpelling {
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+}
 
 /** Answers `GET /metrics` with everything in a registry. */
 export class MetricsServer {
@@ -18,12 +25,11 @@ export class MetricsServer {
   }
 
   /**
-   * @param port  0 for any free one
    * @throws CollectorError UNAVAILABLE_RETRYABLE  the address cannot be listened on, with why
    */
   static async start(
     registry: MetricRegistry,
-    { host, port }: { readonly host: string; readonly port: number },
+    { host, port, ...spelling }: MetricsAddress,
   ): Promise<MetricsServer> {
     const server = nodeHttp().createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS },
@@ -31,7 +37,7 @@ export class MetricsServer {
         const isMetrics = request.url?.split("?")[0] === "/metrics";
         if (!isMetrics) response.writeHead(404).end();
         else if (request.method !== "GET") response.writeHead(405, { allow: "GET" }).end();
-        else response.writeHead(200, { "content-type": CONTENT_TYPE }).end(registry.text());
+        else response.writeHead(200, { "content-type": CONTENT_TYPE }).end(registry.text(spelling));
       },
     );
     server.maxConnections = CONNECTIONS_MAX;
