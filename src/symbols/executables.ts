@@ -11,6 +11,13 @@ import type { Symbolizer } from "./symbolizer.ts";
 const HELD_MAX = 256;
 /** Files that are known at once; beyond it the one met first is forgotten. */
 const EXECUTABLES_MAX = 16_384;
+/**
+ * Batches for which a file is known after it was in one: twenty minutes at the usual pace. A host
+ * that builds or deploys all day else fills its memory with files that will never run again.
+ */
+const UNUSED_BATCHES_MAX = 120;
+/** Batches between two looks at what is not used any more. */
+const LOOK_BATCHES = 16;
 
 /** A file as a mapping of a process shows it. */
 export interface MappedFile {
@@ -68,6 +75,7 @@ export class ExecutableRegistry {
     const known = this.#byIdentity.get(source.identity);
     if (known === undefined) {
       const executable = new Executable(file.buildId, source, open);
+      executable.usedInTurn = this.#turn;
       this.#byMapping.set(file, executable);
       this.#byIdentity.set(source.identity, executable);
       forgetOldest(this.#byIdentity);
@@ -75,6 +83,7 @@ export class ExecutableRegistry {
       return;
     }
     closeSource(source);
+    known.usedInTurn = this.#turn;
     this.#byMapping.set(file, known);
   }
 
@@ -89,6 +98,9 @@ export class ExecutableRegistry {
       return info;
     }
     if (file.buildId !== "" && file.buildId !== info.buildId) return OTHER_BUILD;
+    executable.usedInTurn = this.#turn;
+    // It was forgotten, if its process was not sampled for long.
+    this.#byIdentity.getOrInsert(executable.key, executable);
     this.#byProfile.set(profileKey({ ...info, path: file.path }), executable);
     // A profile that went through pprof has the build id alone.
     const { path } = file;
@@ -100,7 +112,10 @@ export class ExecutableRegistry {
 
   /** The file that a profile speaks of, if it was met here. Never one of another build. */
   find(file: ProfiledFile): ExecutableFile | Missing {
-    return this.#byProfile.get(profileKey(file)) ?? this.#unread.get(file.path) ?? NOT_MET;
+    const found = this.#byProfile.get(profileKey(file));
+    if (found === undefined) return this.#unread.get(file.path) ?? NOT_MET;
+    found.usedInTurn = this.#turn;
+    return found;
   }
 
   /** Resolves when every file that was met has been read. Never rejects. */
@@ -110,18 +125,32 @@ export class ExecutableRegistry {
 
   /**
    * Closes the files that were met before the last call: what is asked after each batch leaves
-   * those open that were met while it was on its way, and belong to the next one.
+   * those open that were met while it was on its way, and belong to the next one. Forgets what
+   * has been in no batch for long.
    */
   releaseHeld(): void {
     for (const [executable, turn] of this.#held) {
       if (turn < this.#turn) this.#release(executable);
     }
     this.#turn++;
+    if (this.#turn % LOOK_BATCHES === 0) this.#forgetUnused();
+  }
+
+  /** How many files are known, for a test. */
+  get size(): number {
+    return this.#byIdentity.size;
   }
 
   /** Closes every file. */
   [Symbol.dispose](): void {
     for (const executable of this.#held.keys()) this.#release(executable);
+  }
+
+  #forgetUnused(): void {
+    const oldestTurn = this.#turn - UNUSED_BATCHES_MAX;
+    for (const map of [this.#byIdentity, this.#byProfile]) {
+      for (const [key, { usedInTurn }] of map) if (usedInTurn < oldestTurn) map.delete(key);
+    }
   }
 
   #read(executable: Executable): void {
@@ -149,6 +178,8 @@ class Executable implements ExecutableFile {
   readonly key: string;
   readonly buildId: string;
   info: ExecutableInfo | Missing = NOT_READ;
+  /** When it was last met or in a batch. */
+  usedInTurn = 0;
   readonly #reopen: () => IdentifiedSource | Missing;
   #held: HeldSource | undefined;
 

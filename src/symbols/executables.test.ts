@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type ExecutableInfo, isMissing } from "./executable-file.ts";
+import { ExecutableRegistry, type MappedFile } from "./executables.ts";
+import type { Symbolizer } from "./symbolizer.ts";
+
+const INFO: ExecutableInfo = { buildId: "aa", goBuildId: "", htlhash: "bb", segments: [] };
+/** More than any file is kept for. */
+const MANY_BATCHES = 200;
+
+/** A registry whose files are all alike but for their identity. */
+function registry(): ExecutableRegistry {
+  const identify = async (): Promise<ExecutableInfo> => INFO;
+  return new ExecutableRegistry({ identify } as unknown as Symbolizer);
+}
+
+function fileOf(path: string): MappedFile {
+  return { path, buildId: "aa" };
+}
+
+async function meet(executables: ExecutableRegistry, file: MappedFile): Promise<void> {
+  executables.meet(file, () => ({ bytes: new Uint8Array(1), identity: file.path }));
+  await executables.settled();
+}
+
+function isNamed(executables: ExecutableRegistry, { path, buildId }: MappedFile): boolean {
+  return !isMissing(executables.find({ path, buildId, htlhash: INFO.htlhash }));
+}
+
+describe("ExecutableRegistry", () => {
+  it("forgets a file that was in no batch for long, and none that is", async () => {
+    const executables = registry();
+    const ended = fileOf("/tmp/ended");
+    const running = fileOf("/usr/bin/running");
+    for (const file of [ended, running]) {
+      await meet(executables, file);
+      assert.ok(!isMissing(executables.infoOf(file)));
+    }
+    for (let batch = 0; batch < MANY_BATCHES; batch++) {
+      assert.ok(isNamed(executables, running));
+      executables.releaseHeld();
+    }
+    assert.equal(executables.size, 1);
+    assert.ok(!isNamed(executables, ended));
+    assert.ok(isNamed(executables, running));
+  });
+
+  it("knows a forgotten file again when its process is sampled again", async () => {
+    const executables = registry();
+    const sleeping = fileOf("/usr/bin/sleeping");
+    await meet(executables, sleeping);
+    for (let batch = 0; batch < MANY_BATCHES; batch++) executables.releaseHeld();
+    assert.equal(executables.size, 0);
+    assert.ok(!isMissing(executables.infoOf(sleeping)));
+    assert.ok(isNamed(executables, sleeping));
+    assert.equal(executables.size, 1);
+  });
+});
