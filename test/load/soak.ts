@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { sleep } from "../../src/support/clock.ts";
 import { type CommandResult, type RunningCommand, startObsforge } from "../support/run-command.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -69,6 +70,7 @@ const REPORTS = "1s";
 const STATE_INTERVAL_MS = 3000;
 /** The start-up's garbage is collected by then. */
 const WARM_UP_MS = 6000;
+const FIRST_START_MS = 2500;
 const START_MS_MAX = 15_000;
 /** Longer than any timeout of an exporter: by then everything was sent or has failed. */
 const SETTLED_MS_MAX = 30_000;
@@ -85,11 +87,12 @@ export async function soak(options: SoakOptions): Promise<SoakRun> {
   const log = folder.file("agent.log");
   writeFileSync(config, configuration(sinks, port, folder.path));
   const timeoutMs = options.churnMs + 10 * 60_000;
+  await startOnce(config, folder.path);
   await using agent = await startObsforge(["run", "--config", config], {
     cwd: folder.path,
     timeoutMs,
   });
-  await untilRunning(log, agent);
+  await untilRunning(log, agent, 2);
   const scrape = new Scrape(`http://127.0.0.1:${port}/metrics`, sinks);
   await sleep(WARM_UP_MS);
   await scrape.settled();
@@ -175,9 +178,19 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function untilRunning(log: string, agent: RunningCommand): Promise<void> {
+/** Leaves compiled code behind, as every start but the first after an update has it. */
+async function startOnce(config: string, cwd: string): Promise<void> {
+  await using agent = await startObsforge(["run", "--config", config], { cwd });
+  await untilRunning(join(cwd, "agent.log"), agent, 1);
+  await sleep(FIRST_START_MS);
+  agent.signal("SIGTERM");
+  await agent.ended;
+}
+
+/** @param start  the log holds every start up to this one */
+async function untilRunning(log: string, agent: RunningCommand, start: number): Promise<void> {
   for (let waitedMs = 0; waitedMs < START_MS_MAX; waitedMs += 100) {
-    if (logRecords(log).some(({ msg }) => msg === "running")) return;
+    if (logRecords(log).filter(({ msg }) => msg === "running").length >= start) return;
     await sleep(100);
   }
   throw new Error(`the agent does not run: ${agent.stderr()}`);
