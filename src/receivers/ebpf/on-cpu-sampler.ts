@@ -19,6 +19,8 @@ export type { RawSample } from "./sample-record.ts";
 const FREQUENCY_HZ_MAX = 10_000;
 /** How often CPUs that came or went are looked for. */
 const CPU_POLL_MS = 5000;
+/** A ring that is cut down to what the host needs is not cut further. */
+const RING_BYTES_LEAST = 256 * 1024;
 /** Entries of the BPF maps `pids` and `cgroups`. */
 const PIDS_MAX = 8192;
 const CGROUPS_MAX = 1024;
@@ -29,7 +31,10 @@ export interface OnCpuSamplerOptions {
   readonly pids?: readonly number[];
   /** Only tasks of these cgroups and those below. With `pids`: either. With neither: the host. */
   readonly cgroupIds?: readonly bigint[];
-  /** Rounded up to a power of two of pages. */
+  /**
+   * At most; rounded up to a power of two of pages. What is more than the host's CPUs fill in
+   * five seconds is not used: all of it would stand in this process's memory, twice.
+   */
   readonly ringBytes: number;
   /** The BPF object, when it is not the built one. */
   readonly objectPath?: string;
@@ -85,7 +90,7 @@ export class OnCpuSampler implements Disposable {
   #counters: OnCpuCounters | undefined;
 
   private constructor(options: OnCpuSamplerOptions, owned: DisposableStack) {
-    const ringBytes = ringBytesFor(options.ringBytes);
+    const ringBytes = ringBytesFor(Math.min(options.ringBytes, fiveSecondsOf(options)));
     this.ringBytes = ringBytes;
     this.#periodNs = periodOf(options.frequencyHz);
     this.#object = owned.use(
@@ -238,6 +243,12 @@ function sumCounters(words: BigUint64Array): OnCpuCounters {
     pidsFull: at(10),
     results: sums.slice(COUNTER_FIELDS),
   };
+}
+
+/** Bytes of samples of 100 frames, and some in reserve for what little a slow clock gives. */
+function fiveSecondsOf({ frequencyHz }: OnCpuSamplerOptions): number {
+  const SAMPLE_BYTES = 1024;
+  return Math.max(RING_BYTES_LEAST, 5 * frequencyHz * SAMPLE_BYTES * onlineCpus().length);
 }
 
 function periodOf(frequencyHz: number): number {
