@@ -29,7 +29,7 @@ export async function loadComponent(name: string): Promise<ComponentDefinition> 
 async function importModule(name: string): Promise<Record<string, unknown>> {
   try {
     const isPath = /^[./]/.test(name);
-    const path = isPath ? resolve(name) : createRequire(join(process.cwd(), "x")).resolve(name);
+    const path = isPath ? resolve(name) : packagePath(name);
     return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
   } catch (error) {
     const reason = messageOf(error).split("\n")[0];
@@ -37,6 +37,14 @@ async function importModule(name: string): Promise<Record<string, unknown>> {
       cause: error,
     });
   }
+}
+
+/** The module of a package that the working folder has. */
+function packagePath(name: string): string {
+  const { resolve: find } = createRequire(join(process.cwd(), "x"));
+  // A package may have only an `import` condition.
+  const options = { conditions: new Set(["node", "import", "default"]) };
+  return find(name, options as object);
 }
 
 function isDefinition(value: unknown): value is ComponentDefinition {

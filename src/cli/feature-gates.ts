@@ -43,5 +43,6 @@ export function featureGateText(id: string | undefined): string {
   const lines = shown.map(({ id: name, stage, description }) =>
     [name.padEnd(28), "true   ", stage.padEnd(8), description].join(" "),
   );
-  return `${["ID".padEnd(28), "Enabled", "Stage   ", "Description"].join(" ")}\n${lines.join("\n")}\n`;
+  const head = ["ID".padEnd(28), "Enabled", "Stage   ", "Description"].join(" ");
+  return `${[head, ...lines].join("\n")}\n`;
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { CollectorError } from "../support/errors.ts";
 import { nearestName } from "../support/nearest-name.ts";
+import { parseDuration } from "./duration.ts";
 import type { AnyField, Field, FieldInfo, Fields } from "./field.ts";
 import { REDACTED } from "./secret.ts";
 
@@ -133,9 +134,10 @@ class Walk {
     this.faults.push({ path, message: `${pathText(path)} is no known key (${mend})` });
   }
 
-  #judge({ support, default: usual }: FieldInfo, value: unknown, path: ConfigPath): void {
+  #judge({ kind, support, default: usual }: FieldInfo, value: unknown, path: ConfigPath): void {
     if (support === undefined || value === undefined || value === null) return;
-    if (isSame(value, usual)) return;
+    const isUsual = kind === "duration" ? isSameTime(value, usual) : isSame(value, usual);
+    if (isUsual) return;
     const where = pathText(path);
     if (support.level === "refused") {
       const message = `${where} cannot be honoured: ${support.reason}`;
@@ -185,6 +187,12 @@ function shortText(value: unknown): string {
 
 function kindOf(value: object | null): string {
   return Array.isArray(value) ? "a list" : "a map";
+}
+
+/** However it is written: `180s` is 3m, and 0 is 0s. */
+function isSameTime(a: unknown, b: unknown): boolean {
+  const [one, other] = [a, b].map((time) => parseDuration(String(time)));
+  return one !== undefined && one === other;
 }
 
 function isSame(a: unknown, b: unknown): boolean {

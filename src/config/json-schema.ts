@@ -182,11 +182,11 @@ class SchemaWriter {
     }
   }
 
-  #sectionSchema({ fields = {}, default: usual }: FieldInfo): JsonSchema {
+  #sectionSchema({ fields = {} }: FieldInfo): JsonSchema {
     const entries = Object.entries(fields);
     const required = entries.filter(([, { info }]) => info.isRequired).map(([key]) => key);
     // Nothing at all means all defaults, which is no answer to a key that must be set.
-    const canBeNull = required.length === 0 || usual === undefined;
+    const canBeNull = required.length === 0;
     return {
       type: canBeNull ? ["object", "null"] : "object",
       properties: Object.fromEntries(entries.map(([key, field]) => [key, this.schemaOf(field)])),

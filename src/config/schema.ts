@@ -150,9 +150,9 @@ export function optionalSection<const F extends Fields>(
   fields: F,
   options: Documented,
 ): Field<Checked<F> | undefined> {
-  return field("section", { ...options, fields }, sectionSchema(fields)) as Field<
-    Checked<F> | undefined
-  >;
+  const { info, schema } = field("section", { ...options, fields }, sectionSchema(fields));
+  const written = v.transform((value: unknown) => (value === null ? {} : value));
+  return { info, schema: v.pipe(v.unknown(), written, schema) } as Field<Checked<F> | undefined>;
 }
 
 /** The whole configuration of a component. */

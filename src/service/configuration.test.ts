@@ -51,22 +51,30 @@ const broken: readonly { name: string; text: string; says: string }[] = [
   {
     name: "a key that no component knows",
     text: receiver("sample_rate: 99"),
-    says: "agent.yaml:3: receivers::ebpf::sample_rate is no known key (did you mean samples_per_second?)",
+    says:
+      "agent.yaml:3: receivers::ebpf::sample_rate is no known key (did you mean " +
+      "samples_per_second?)",
   },
   {
     name: "a number out of range",
     text: receiver("samples_per_second: 0"),
-    says: "agent.yaml:3: receivers::ebpf::samples_per_second must be a whole number from 1 to 10000, not 0",
+    says:
+      "agent.yaml:3: receivers::ebpf::samples_per_second must be a whole number from 1 to " +
+      "10000, not 0",
   },
   {
     name: "text for a number",
     text: receiver("samples_per_second: fast"),
-    says: 'agent.yaml:3: receivers::ebpf::samples_per_second must be a whole number from 1 to 10000, not "fast"',
+    says:
+      "agent.yaml:3: receivers::ebpf::samples_per_second must be a whole number from 1 to " +
+      '10000, not "fast"',
   },
   {
     name: "a duration without a unit",
     text: receiver("reporter_interval: 10"),
-    says: "agent.yaml:3: receivers::ebpf::reporter_interval must be a duration such as 5s or 1m30s from 100ms to 1h, not 10",
+    says:
+      "agent.yaml:3: receivers::ebpf::reporter_interval must be a duration such as 5s or " +
+      "1m30s from 100ms to 1h, not 10",
   },
   {
     name: "a word for yes or no",
@@ -76,7 +84,9 @@ const broken: readonly { name: string; text: string; says: string }[] = [
   {
     name: "one of several words",
     text: receiver("error_mode: panic"),
-    says: 'agent.yaml:3: receivers::ebpf::error_mode must be one of "propagate", "ignore", not "panic"',
+    says:
+      'agent.yaml:3: receivers::ebpf::error_mode must be one of "propagate", "ignore", not ' +
+      '"panic"',
   },
   {
     name: "one value for a list",
@@ -91,7 +101,9 @@ const broken: readonly { name: string; text: string; says: string }[] = [
   {
     name: "a key of OpenTelemetry's receiver that is not honoured",
     text: receiver("off_cpu_threshold: 0.1"),
-    says: "agent.yaml:3: receivers::ebpf::off_cpu_threshold cannot be honoured: there is no off-CPU profiling yet",
+    says:
+      "agent.yaml:3: receivers::ebpf::off_cpu_threshold cannot be honoured: there is no " +
+      "off-CPU profiling yet",
   },
   {
     name: "a list for a component",
@@ -101,12 +113,16 @@ const broken: readonly { name: string; text: string; says: string }[] = [
   {
     name: "a component that there is not",
     text: exporter("parca:"),
-    says: `agent.yaml:5: exporters::parca: there is no exporter "parca" (did you mean pprof? There are ${definitions.namesOf("exporter").join(", ")})`,
+    says:
+      'agent.yaml:5: exporters::parca: there is no exporter "parca" ' +
+      `(did you mean pprof? There are ${definitions.namesOf("exporter").join(", ")})`,
   },
   {
     name: "a name that is no component's",
     text: exporter("debug/: {}"),
-    says: "agent.yaml:5: exporters::debug/ is no exporter's name: its name after / must be text without blanks or symbols",
+    says:
+      "agent.yaml:5: exporters::debug/ is no exporter's name: its name after / must be text " +
+      "without blanks or symbols",
   },
   {
     name: "an option that must be set",
@@ -136,24 +152,31 @@ const broken: readonly { name: string; text: string; says: string }[] = [
   {
     name: "a pipeline of another signal",
     text: service("pipelines: { traces: { receivers: [ebpf], exporters: [pprof] } }"),
-    says: "agent.yaml:6: service::pipelines::traces cannot run: this program carries profiles only: leave traces to the Collector",
+    says:
+      "agent.yaml:6: service::pipelines::traces cannot run: this program carries profiles " +
+      "only: leave traces to the Collector",
   },
   {
     name: "a reference to nothing",
     text: service("pipelines: { profiles: { receivers: [epbf], exporters: [pprof] } }"),
-    says: 'agent.yaml:6: service::pipelines::profiles::receivers names "epbf", which is not under receivers (did you mean ebpf?)',
+    says:
+      'agent.yaml:6: service::pipelines::profiles::receivers names "epbf", which is not under ' +
+      "receivers (did you mean ebpf?)",
   },
   {
     name: "a reference to an empty section",
     text: service(
       "pipelines: { profiles: { receivers: [ebpf], processors: [batch], exporters: [pprof] } }",
     ),
-    says: 'agent.yaml:6: service::pipelines::profiles::processors names "batch", which is not under processors (there are none)',
+    says:
+      'agent.yaml:6: service::pipelines::profiles::processors names "batch", which is not ' +
+      "under processors (there are none)",
   },
   {
     name: "the same processor twice",
     text: `processors:\n  symbolize:\n${service(
-      "pipelines: { profiles: { receivers: [ebpf], processors: [symbolize, symbolize], exporters: [pprof] } }",
+      "pipelines: { profiles: { receivers: [ebpf], processors: [symbolize, symbolize], " +
+        "exporters: [pprof] } }",
     )}`,
     says: 'agent.yaml:8: service::pipelines::profiles::processors names "symbolize" twice',
   },
@@ -169,17 +192,23 @@ const broken: readonly { name: string; text: string; says: string }[] = [
     text: `connectors:\n  forward:\n${service(
       "pipelines: { profiles: { receivers: [ebpf], exporters: [forward] } }",
     )}`,
-    says: "agent.yaml:2: connectors::forward must also stand among the receivers of another pipeline",
+    says:
+      "agent.yaml:2: connectors::forward must also stand among the receivers of another " +
+      "pipeline",
   },
   {
     name: "an extension that is not configured",
     text: `${receiver("timestamps: true")}  extensions: [health_check]\n`,
-    says: 'agent.yaml:9: service::extensions names "health_check", which is not under extensions (there are none)',
+    says:
+      'agent.yaml:9: service::extensions names "health_check", which is not under extensions ' +
+      "(there are none)",
   },
   {
     name: "a log level that there is not",
     text: `${receiver("timestamps: true")}  telemetry: { logs: { level: loud } }\n`,
-    says: 'agent.yaml:9: service::telemetry::logs::level must be one of "debug", "info", "warn", "error", "DEBUG", "INFO", "WARN", "ERROR", not "loud"',
+    says:
+      'agent.yaml:9: service::telemetry::logs::level must be one of "debug", "info", "warn", ' +
+      '"error", "DEBUG", "INFO", "WARN", "ERROR", not "loud"',
   },
 ];
 
@@ -189,6 +218,16 @@ describe("a broken configuration", () => {
       assert.deepEqual(await faultsOf(text), [says]);
     });
   }
+
+  it("says of an unknown component nothing else, though a pipeline names it", async () => {
+    const text = exporter("parca:").replace("exporters: [pprof]", "exporters: [pprof, parca]");
+    assert.equal((await faultsOf(text)).length, 1);
+  });
+
+  it("says of another signal's pipeline so, whatever it holds", async () => {
+    const faults = await faultsOf(service("pipelines: { traces: { receivers: [] } }"));
+    assert.match(faults[0] ?? "", /carries profiles only: leave traces to the Collector/);
+  });
 
   it("says all faults at once", async () => {
     const faults = await faultsOf(receiver("samples_per_second: 0\n    pids: x\n    typo: 1"));
@@ -204,7 +243,7 @@ describe("a right configuration", () => {
     assert.deepEqual([...graph.pipelines.keys()], ["profiles"]);
   });
 
-  it("takes a variable that is not set for empty text, and a password for what was written", async () => {
+  it("takes an unset variable for empty text, and a password as it was written", async () => {
     const text = `
 receivers: { ebpf: }
 exporters:
@@ -221,8 +260,10 @@ service: { pipelines: { profiles: { receivers: [ebpf], exporters: [otlp_http, pp
   it("takes older names and two of a kind", async () => {
     const text = `
 receivers: { profiling: , profiling/second: { samples_per_second: 7 } }
-exporters: { otlp: { endpoint: "localhost:4317" }, otlphttp/b: { endpoint: "http://localhost:4318" } }
-service: { pipelines: { profiles: { receivers: [profiling, profiling/second], exporters: [otlp, otlphttp/b] } } }`;
+exporters: { otlp: { endpoint: "localhost:4317" }, otlphttp/b: { endpoint: "http://a:4318" } }
+service:
+  pipelines:
+    profiles: { receivers: [profiling, profiling/second], exporters: [otlp, otlphttp/b] }`;
     const { graph } = await read(text);
     assert.equal(graph.receivers.get("profiling/second")?.definition.type, "ebpf");
     assert.equal(graph.exporters.get("otlp")?.definition.type, "otlp_grpc");
@@ -234,9 +275,26 @@ service: { pipelines: { profiles: { receivers: [profiling, profiling/second], ex
       `receivers:\n  ebpf: { verbose_mode: true }\nexporters:\n  pprof:\n  debug:${SERVICE}\n`,
     );
     assert.deepEqual(warnings, [
-      "agent.yaml:2: receivers::ebpf::verbose_mode has no effect: use service::telemetry::logs::level: debug",
+      "agent.yaml:2: receivers::ebpf::verbose_mode has no effect: use " +
+        "service::telemetry::logs::level: debug",
       "agent.yaml:5: exporters::debug is configured and used by no pipeline",
     ]);
+  });
+
+  it("takes a default for one, however it is written", async () => {
+    const { warnings } = await read(
+      receiver("clock_sync_interval: 180s\n    filter_min_process_age: 0"),
+    );
+    assert.deepEqual(warnings, []);
+  });
+
+  it("turns a section on that is written and empty", async () => {
+    const readers = "[{ pull: { exporter: { prometheus: } } }]";
+    const { service: checked } = await read(
+      `${receiver("timestamps: true")}  telemetry: { metrics: { readers: ${readers} } }\n`,
+    );
+    const [first] = checked.telemetry.metrics.readers;
+    assert.equal(first?.pull?.exporter.prometheus?.port, 8888);
   });
 
   it("takes keys of the language for what they are [S16]", async () => {

@@ -75,7 +75,8 @@ class Reader {
     ) as unknown as Components;
     const service = this.#service(root["service"]);
     if (service === undefined) return undefined;
-    this.#checkReferences(service, components);
+    this.#checkReferences(service, declaredIds(root));
+    this.#checkUse(service, components);
     const graph = { ...components, pipelines: service.pipelines } as unknown as GraphSpec;
     this.#checkCycles(graph);
     const extensions = new Map(
@@ -122,7 +123,6 @@ class Reader {
     const result = check({ field, value: body, path, source: this.#source });
     this.faults.push(...result.faults);
     this.#warnings.push(...result.warnings);
-    // Kept even when it has faults: a reference to it is right.
     return { definition, config: result.config };
   }
 
@@ -142,6 +142,8 @@ class Reader {
       this.#fault(path, "service is missing: it says which pipelines run");
       return undefined;
     }
+    const pipelines = this.#mapAt(this.#mapAt(value, path)["pipelines"], [...path, "pipelines"]);
+    for (const id of Object.keys(pipelines)) this.#checkPipelineId(id, [...path, "pipelines", id]);
     const result = check({ field: serviceConfig, value, path, source: this.#source });
     this.faults.push(...result.faults);
     this.#warnings.push(...result.warnings);
@@ -151,27 +153,22 @@ class Reader {
     return result.config;
   }
 
-  #checkReferences(service: ServiceConfig, components: Components): void {
-    const used = new Set<string>();
+  #checkReferences(service: ServiceConfig, declared: DeclaredIds): void {
     for (const [id, pipeline] of service.pipelines) {
       const path = ["service", "pipelines", id];
-      this.#checkPipelineId(id, path);
       for (const key of ["receivers", "processors", "exporters"] as const) {
         for (const [index, reference] of pipeline[key].entries()) {
-          used.add(`${key} ${reference}`);
-          if (components[key].has(reference)) continue;
-          if (key !== "processors" && components.connectors.has(reference)) continue;
-          this.#undeclared([...path, key, index], reference, [...components[key].keys()]);
+          if (declared[key].includes(reference)) continue;
+          if (key !== "processors" && declared.connectors.includes(reference)) continue;
+          this.#undeclared([...path, key, index], reference, declared[key]);
         }
         this.#checkTwice(pipeline[key], [...path, key]);
       }
     }
     for (const [index, id] of service.extensions.entries()) {
-      used.add(`extensions ${id}`);
-      if (components.extensions.has(id)) continue;
-      this.#undeclared(["service", "extensions", index], id, [...components.extensions.keys()]);
+      if (declared.extensions.includes(id)) continue;
+      this.#undeclared(["service", "extensions", index], id, declared.extensions);
     }
-    this.#checkUnused(components, used);
   }
 
   #checkPipelineId(id: string, path: ConfigPath): void {
@@ -200,7 +197,13 @@ class Reader {
     if (twice !== undefined) this.#fault(path, `${pathText(path)} names "${twice}" twice`);
   }
 
-  #checkUnused(components: Components, used: ReadonlySet<string>): void {
+  #checkUse({ pipelines, extensions }: ServiceConfig, components: Components): void {
+    const used = new Set(extensions.map((id) => `extensions ${id}`));
+    for (const pipeline of pipelines.values()) {
+      for (const key of ["receivers", "processors", "exporters"] as const) {
+        for (const id of pipeline[key]) used.add(`${key} ${id}`);
+      }
+    }
     for (const key of Object.keys(sections) as Section[]) {
       for (const id of components[key].keys()) {
         if (key === "connectors") this.#checkConnector(id, used);
@@ -243,4 +246,15 @@ class Reader {
   #warningTexts(): string[] {
     return this.#warnings.map(({ path, message }) => `${this.#source.where(path)}: ${message}`);
   }
+}
+
+type DeclaredIds = { readonly [Key in Section]: readonly string[] };
+
+/** What is written under each section, right or wrong: a reference to it is right. */
+function declaredIds(root: Record<string, unknown>): DeclaredIds {
+  const ids = Object.keys(sections).map((key) => {
+    const content = root[key];
+    return [key, typeof content === "object" && content !== null ? Object.keys(content) : []];
+  });
+  return Object.fromEntries(ids) as DeclaredIds;
 }

@@ -39,12 +39,19 @@ const logs = section(
       default: ["stderr"],
       support: notHere("faults of the logger itself go to standard error"),
     }),
-    sampling: any({ doc: "Not needed: no line is written for every sample." }),
+    sampling: any({
+      doc: "Not needed: no line is written for every sample.",
+      support: notHere("no line is written for every sample"),
+    }),
     processors: any({
       doc: "Own logs are not sent by OTLP.",
       support: notHere("own logs are not sent"),
     }),
-    development: boolean({ doc: "Not needed.", default: false }),
+    development: boolean({
+      doc: "Not acted on.",
+      default: false,
+      support: notHere("lines are the same everywhere"),
+    }),
     disable_caller: boolean({ doc: "Not needed: callers are never logged.", default: false }),
     disable_stacktrace: boolean({ doc: "Not needed: stacks are never logged.", default: false }),
   },
@@ -64,7 +71,10 @@ const prometheus = optionalSection(
       doc: "The Collector's own names, `otelcol_…`, do not end with their unit.",
       default: true,
     }),
-    with_resource_constant_labels: any({ doc: "Not acted on." }),
+    with_resource_constant_labels: any({
+      doc: "Own metrics carry no resource.",
+      support: notHere("own metrics carry no resource"),
+    }),
   },
   { doc: "Answers `GET /metrics` in Prometheus' text format." },
 );

@@ -87,7 +87,10 @@ const queueBatch = optionalSection(
 export const deliveryFields = {
   sending_queue: section(
     {
-      enabled: boolean({ doc: "Whether batches wait in a queue.", default: true }),
+      enabled: boolean({
+        doc: "Whether batches wait in a queue: not yet, a few are on their way at a time.",
+        default: true,
+      }),
       num_consumers: integer({
         doc: "Batches that are sent at the same time.",
         default: 10,
@@ -117,7 +120,10 @@ export const deliveryFields = {
   ),
   retry_on_failure: section(
     {
-      enabled: boolean({ doc: "Whether a failed batch is sent again.", default: true }),
+      enabled: boolean({
+        doc: "Whether a failed batch is sent again: not yet, it is counted.",
+        default: true,
+      }),
       initial_interval: duration({ doc: "The first wait.", default: "5s", ...NOT_RETRIED }),
       randomization_factor: number({
         doc: "How much a wait varies.",

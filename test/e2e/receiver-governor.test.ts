@@ -24,7 +24,7 @@ class ForwardClock implements Clock {
 }
 
 describe("the governor", { skip: requirement("root", "bpf") }, () => {
-  it("says in log, metric and period that it lowered the frequency, and loses no time", async () => {
+  it("says in log, metric and period that it samples less, and loses no time", async () => {
     const clock = new ForwardClock();
     const registry = new MetricRegistry();
     const lines: string[] = [];

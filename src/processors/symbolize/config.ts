@@ -7,7 +7,9 @@ export const symbolizeConfig = object({
     default: true,
   }),
   name_unresolved: boolean({
-    doc: "Give a frame without a name the text `libfoo.so+0x1234`, so that every tool shows it. The mapping keeps its build id and is not said to have functions.",
+    doc:
+      "Give a frame without a name the text `libfoo.so+0x1234`, so that every tool shows it. " +
+      "The mapping keeps its build id and is not said to have functions.",
     default: true,
   }),
 });

@@ -36,20 +36,26 @@ export const ebpfConfig = object({
     max: "1h",
   }),
   reporter_jitter: number({
-    doc: "Each interval is longer or shorter by up to this share, so that the agents of a fleet do not send at the same time.",
+    doc:
+      "Each interval is longer or shorter by up to this share, so that the agents of a fleet " +
+      "do not send at the same time.",
     default: 0.2,
     min: 0,
     max: 0.9,
   }),
   pids: optionalList(integer({ doc: "A process.", required: true, min: 1, max: PID_MAX }), {
-    doc: "Only these processes, and the children that they have from then on; every process of the host when it is not given.",
+    doc:
+      "Only these processes, and the children that they have from then on; every process of " +
+      "the host when it is not given.",
   }),
   timestamps: boolean({
     doc: "Keep a timestamp for every sample instead of one sum for equal ones.",
     default: false,
   }),
   cpu_limit: number({
-    doc: "Share of one CPU, in percent, that the whole program may use. When it takes more for a minute, the receiver lowers its frequency until it does not; 0 turns this off.",
+    doc:
+      "Share of one CPU, in percent, that the whole program may use. When it takes more for a " +
+      "minute, the receiver lowers its frequency until it does not; 0 turns this off.",
     default: 3,
     min: 0,
     max: 100,
