@@ -26,7 +26,13 @@ const SLOPE_SECONDS_MIN = 240;
 
 /** Judges a run by what the program promises. */
 export function barsOf(run: SoakRun): Bar[] {
-  return [...memoryBars(run), ...resourceBars(run), ...conservationBars(run), stopBar(run)];
+  return [
+    ...memoryBars(run),
+    ...resourceBars(run),
+    ...conservationBars(run),
+    equal("errors in the log, but for what was not sent", otherErrors(run), 0),
+    stopBar(run),
+  ];
 }
 
 /** Growth of memory in the last two thirds, MiB a second. */
@@ -79,6 +85,10 @@ function unequalWindows({ received }: SoakRun): number {
     ([window]) => window,
   );
   return [...sums.values()].filter((of) => new Set(of.map(([, sum]) => sum)).size > 1).length;
+}
+
+function otherErrors({ log }: SoakRun): number {
+  return log.filter(({ level, msg }) => level === "error" && msg !== "not sent").length;
 }
 
 function stopBar({ end, stopMs }: SoakRun): Bar {
