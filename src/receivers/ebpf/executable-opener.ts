@@ -43,8 +43,12 @@ function openFile(process: TargetProcess, mapping: ProcessMapping): IdentifiedSo
   return { fd: file.fd, identity, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
+/** It is the same in every process, as long as the kernel runs. */
+let vdso: Uint8Array | undefined;
+
 function openVdso(): IdentifiedSource | Missing {
-  const bytes = readOwnVdso();
+  vdso ??= readOwnVdso();
+  const bytes = vdso;
   if (bytes === undefined) return { missing: "this kernel maps no vdso" };
   return { bytes, identity: VDSO_PATH };
 }

@@ -6,7 +6,7 @@ import type {
   MmapRecord,
   SideBandRecord,
 } from "../../linux/side-band-records.ts";
-import { ImageHistory } from "./image-history.ts";
+import { IMAGES_MAX, ImageHistory } from "./image-history.ts";
 import { MappingSet } from "./mapping-set.ts";
 import { type ProcessImage, TrackedImage, unknownImage } from "./process-image.ts";
 import { HostProcessSources, type ProcessSources, type SourceMemory } from "./process-sources.ts";
@@ -14,6 +14,8 @@ import { isSameStart, reconcile } from "./reconcile.ts";
 
 /** Lost records make the table scan the host again, at most so often. */
 const RESCAN_INTERVAL_NS = 1_000_000_000n;
+/** How often the number of mappings is held below its limit. */
+const LIMITS_INTERVAL_NS = 1_000_000_000n;
 /** Nothing tells of unmappings, and a mistake shall not stay for ever. */
 const RESYNC_INTERVAL_NS = 300_000_000_000n;
 /** Processes read from /proc between two drains: a few milliseconds at most. */
@@ -56,6 +58,7 @@ export class ProcessTable implements Disposable {
   #drains = 0;
   #scannedAtNs = 0n;
   #needsRescan = false;
+  #limitsAtNs = 0n;
   #procReadsLeft = PROC_READS_PER_DRAIN_MAX;
   #lostRecords = 0;
   #rescans = 0;
@@ -101,8 +104,16 @@ export class ProcessTable implements Disposable {
     const scans = sinceScan >= (this.#needsRescan ? RESCAN_INTERVAL_NS : RESYNC_INTERVAL_NS);
     if (scans) this.#rescan(nowNs);
     const hasNews = records.length > 0 || scans;
-    if (hasNews) this.#history.enforceLimits();
+    if (hasNews) this.#enforceLimits(nowNs);
     return hasNews;
+  }
+
+  /** Mappings are counted in all images, so not at every drain: a second brings few beside them. */
+  #enforceLimits(nowNs: bigint): void {
+    const isSoon = nowNs - this.#limitsAtNs < LIMITS_INTERVAL_NS;
+    if (isSoon && this.#history.size <= IMAGES_MAX) return;
+    this.#limitsAtNs = nowNs;
+    this.#history.enforceLimits();
   }
 
   /** The program that ran in a process at that time, which the last drain has passed. */
