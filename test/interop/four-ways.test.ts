@@ -26,6 +26,10 @@ const CPU_SECONDS = "6";
 const WINDOWS_MIN = 6;
 /** A lost window would be a sixth of the program. How exact sampling is, others test. */
 const CPU_TIME_TOLERANCE = 0.05;
+const STOP_MS_MAX = 2000;
+const NANOS_PER_MS = 1_000_000n;
+/** Samples are timed by a clock that the wall's is compared with now and then. */
+const CLOCKS_DIFFER_NS_MAX: bigint = 5n * NANOS_PER_MS;
 /** Start-up ends well within it. */
 const READY_POLLS_MAX = 200;
 const READY_POLL_MS = 100;
@@ -46,6 +50,9 @@ interface Run {
   readonly program: Readonly<Record<"resource" | "service", NamedStacks>>;
   /** CPU time that the program was charged, as it says itself. */
   readonly programNanos: number;
+  readonly stoppedUnixNano: bigint;
+  /** From the signal to the agent's end. */
+  readonly stopMs: number;
   readonly files: readonly string[];
   readonly pushed: readonly PushedProfile[];
   readonly log: string;
@@ -107,8 +114,11 @@ async function runOnce(folder: string, options: RunOptions): Promise<Run> {
   const program = await runCommand(buildProgram("three_paths.cpp"), [CPU_SECONDS]);
   assert.equal(program.code, 0, program.stderr);
   const agentMetrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  const stoppedUnixNano = BigInt(Date.now()) * NANOS_PER_MS;
+  const stopStart = performance.now();
   agent.signal("SIGTERM");
   const { code, stderr } = await agent.ended;
+  const stopMs = performance.now() - stopStart;
   assert.equal(code, 0, stderr);
   busy.signal("SIGKILL");
   const collectorMetrics = await collector.metrics();
@@ -129,6 +139,8 @@ async function runOnce(folder: string, options: RunOptions): Promise<Run> {
       service: stacksOf(ofProgram, (sums, { profile }) => addPprof(sums, profile)),
     },
     programNanos: (JSON.parse(program.stdout) as { cpuNanos: number }).cpuNanos,
+    stoppedUnixNano,
+    stopMs,
     files,
     pushed: sink.accepted,
     log: stderr,
@@ -221,6 +233,11 @@ for (const timestamps of [false, true]) {
       assert.equal(sum, run.ways.pprof.ticks);
       assert.ok(written.every(([, , lost]) => lost === "0"));
       assert.doesNotMatch(run.log, /WARN|ERROR/);
+      assert.ok(run.stopMs < STOP_MS_MAX, `${run.stopMs} ms`);
+      // A shell kept a CPU busy until then: what was sampled last has come.
+      for (const [way, { untilUnixNano }] of Object.entries(run.ways)) {
+        assert.ok(untilUnixNano >= run.stoppedUnixNano - CLOCKS_DIFFER_NS_MAX, way);
+      }
       for (const { silentLosses } of run.pushed) assert.deepEqual(silentLosses, []);
     });
 

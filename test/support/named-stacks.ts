@@ -10,6 +10,8 @@ export interface NamedStacks {
   ticks: number;
   /** Ticks × period. */
   cpuNanos: number;
+  /** The end of the last window, in nanoseconds since 1970. */
+  untilUnixNano: bigint;
   /** CPU nanoseconds by the stack's names, joined by newlines; UNNAMED for a frame without one. */
   readonly byStack: Map<string, number>;
 }
@@ -21,7 +23,7 @@ const addressFrame = /^(0x[0-9a-f]+|\S+\+0x[0-9a-f]+)$/;
 
 /** Nothing yet. */
 export function noStacks(): NamedStacks {
-  return { rows: 0, ticks: 0, cpuNanos: 0, byStack: new Map() };
+  return { rows: 0, ticks: 0, cpuNanos: 0, untilUnixNano: 0n, byStack: new Map() };
 }
 
 /**
@@ -30,6 +32,9 @@ export function noStacks(): NamedStacks {
  * @param resource  an attribute as `key="value"` that resources must have; all when not given
  */
 export function addBatch(sums: NamedStacks, batch: ProfileBatch, resource?: string): void {
+  for (const { profile } of batch.profiles()) {
+    noteEnd(sums, profile.timeUnixNano + profile.durationNano);
+  }
   for (const sample of resolvedSamples(batch, "names")) {
     if (resource !== undefined && !sample.resource.includes(resource)) continue;
     const { type, unit, period, stack, value } = sample;
@@ -42,6 +47,7 @@ export function addBatch(sums: NamedStacks, batch: ProfileBatch, resource?: stri
 
 /** Adds a pprof profile with the columns samples/count and cpu/nanoseconds. */
 export function addPprof(sums: NamedStacks, profile: PprofMessage): void {
+  noteEnd(sums, profile.time_nanos + profile.duration_nanos);
   const text = (index: bigint): string => profile.string_table[Number(index)] ?? "";
   const columns = profile.sample_type.map(({ type, unit }) => `${text(type)}/${text(unit)}`);
   const [ticks, cpuNanos] = ["samples/count", "cpu/nanoseconds"].map((column) => {
@@ -86,6 +92,10 @@ function addSample(
   sums.cpuNanos += cpuNanos;
   const names = stack.map((name) => (name === "" || addressFrame.test(name) ? UNNAMED : name));
   add(sums.byStack, names.join("\n"), cpuNanos);
+}
+
+function noteEnd(sums: NamedStacks, unixNano: bigint): void {
+  if (unixNano > sums.untilUnixNano) sums.untilUnixNano = unixNano;
 }
 
 function add(sums: Map<string, number>, key: string, value: number): void {
