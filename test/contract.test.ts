@@ -157,8 +157,8 @@ const candidates: readonly Candidate[] = [
     skip: false,
     create: (context) => {
       takenBefore.grpc = taken(grpcSink);
-      const endpoint = `http://${grpcSink.endpoint}`;
-      return otlpGrpc.create(checked(otlpGrpc.config, { endpoint }), context);
+      const config = { endpoint: grpcSink.endpoint, tls: { insecure: true } };
+      return otlpGrpc.create(checked(otlpGrpc.config, config), context);
     },
     feed: consumeOne,
     output: () => taken(grpcSink) - takenBefore.grpc,

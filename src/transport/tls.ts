@@ -36,7 +36,7 @@ const CURVES = Object.keys(curves) as readonly (keyof typeof curves)[];
 export const clientTlsConfig = section(
   {
     insecure: boolean({
-      doc: "No TLS, where the endpoint has no scheme that decides it.",
+      doc: "No TLS for gRPC, unless the endpoint has `https://`. Over HTTP the scheme decides.",
       default: false,
     }),
     insecure_skip_verify: boolean({

@@ -53,8 +53,8 @@ function http(options: object): Create {
 
 function grpc(options: object): Create {
   return async ({ grpcPort }, context) => {
-    const endpoint = `http://127.0.0.1:${grpcPort}`;
-    return await otlpGrpc.create(checked(otlpGrpc.config, { endpoint, ...options }), context);
+    const config = { endpoint: `127.0.0.1:${grpcPort}`, tls: { insecure: true }, ...options };
+    return await otlpGrpc.create(checked(otlpGrpc.config, config), context);
   };
 }
 
@@ -84,6 +84,15 @@ describe("the OTLP exporters and the OpenTelemetry Collector", {
       assert.deepEqual(sampleMultiset(received), sampleMultiset(given));
     });
   }
+
+  it("agree that gRPC has TLS unless it is turned off, whatever the scheme", async () => {
+    using folder = temporaryFolder();
+    await using collector = await startCollector(folder.path);
+    const endpoint = `http://127.0.0.1:${collector.grpcPort}`;
+    const secured = grpc({ endpoint, tls: {} });
+    await assert.rejects(send(collector, secured, batchOf(1)), /set tls::insecure: true/);
+    await send(collector, grpc({ endpoint }), batchOf(1));
+  });
 
   it("agree on what is refused", async () => {
     using folder = temporaryFolder();

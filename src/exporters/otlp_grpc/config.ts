@@ -26,8 +26,8 @@ const keepalive = section(
 export const otlpGrpcConfig = object({
   endpoint: text({
     doc:
-      "Where the server is: `host:4317`, `dns:///host:4317`, or with a scheme that decides about " +
-      "TLS: `http://host:4317` has none, `https://host:4317` has it.",
+      "Where the server is, as `host:4317` or `dns:///host:4317`. `https://` before it asks for " +
+      "TLS whatever `tls::insecure` says; `http://` changes nothing.",
     required: true,
   }),
   headers: clientHeaders,

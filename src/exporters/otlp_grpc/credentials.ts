@@ -18,7 +18,7 @@ export async function channelCredentials(
   tls: ClientTlsConfig,
   target: GrpcTarget,
 ): Promise<ChannelCredentials> {
-  if (!(target.isSecure ?? !isInsecure(tls))) return credentials.createInsecure();
+  if (!target.needsTls && isInsecure(tls)) return credentials.createInsecure();
   const { secureContext, rejectUnauthorized, servername } = await loadClientTls(tls);
   const address = servername === undefined ? addressOf(target) : undefined;
   return credentials.createFromSecureContext(secureContext, {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { after, describe, it } from "node:test";
 import { ServerCredentials, status } from "@grpc/grpc-js";
 import { startHttpSink } from "../../../test/support/http-sink.ts";
@@ -204,8 +206,13 @@ describe("otlp_grpc", () => {
     await using refused = new Trial({ endpoint: "127.0.0.1:1", ...INSECURE });
     await assertFails(refused.send(), "UNAVAILABLE_RETRYABLE", /^127.0.0.1:1 .*refused$/);
     await using sink = await startOtlpGrpcSink();
-    await using plain = new Trial({ endpoint: sink.endpoint });
-    await assertFails(plain.send(), "UNAVAILABLE_RETRYABLE", /set tls::insecure: true/);
+    for (const prefix of ["", "http://", "https://"]) {
+      await using plain = new Trial({
+        endpoint: `${prefix}${sink.endpoint}`,
+        headers: { authorization: `Bearer ${CANARY}` },
+      });
+      await assertFails(plain.send(), "UNAVAILABLE_RETRYABLE", /set tls::insecure: true/);
+    }
     await using http = await startHttpSink(() => ({ status: 200 }));
     const endpoint = http.endpoint.replace("http://", "");
     await using old = new Trial({ endpoint, timeout: "1s", ...INSECURE });
@@ -251,7 +258,45 @@ describe("otlp_grpc", () => {
   });
 });
 
+/** What a server that knows no protocol reads first of one send. */
+async function firstBytes(config: object, says: RegExp): Promise<Buffer> {
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  await using server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", (bytes) => {
+      resolve(Buffer.from(bytes));
+      socket.destroy();
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  await using trial = new Trial({
+    endpoint: `http://127.0.0.1:${port}`,
+    headers: { authorization: `Bearer ${CANARY}` },
+    timeout: "2s",
+    ...config,
+  });
+  await assertFails(trial.send(), "UNAVAILABLE_RETRYABLE", says);
+  return await promise;
+}
+
+/** The record type of TLS that a handshake begins with. */
+const TLS_HANDSHAKE = 0x16;
+
 describe("otlp_grpc with TLS", () => {
+  it("begins with a handshake unless it is told that there is no TLS, as the Collector", async () => {
+    const secured = await firstBytes({}, /ended the TLS handshake; .* set tls::insecure: true$/);
+    assert.equal(secured[0], TLS_HANDSHAKE);
+    const plain = await firstBytes(INSECURE, /./);
+    assert.match(plain.toString("latin1"), /^PRI \* HTTP\/2/);
+  });
+
+  it("reads the files of the section for an http:// endpoint too", async () => {
+    const tls = { ca_file: "/nowhere/ca.pem" };
+    await using trial = new Trial({ endpoint: "http://127.0.0.1:1", tls });
+    await assertFails(trial.exporter.start(), "CONFIG_INVALID", /tls::ca_file .*: ENOENT/);
+  });
+
   const keys = [
     {
       private_key: Buffer.from(certificates.pem("server.key")),

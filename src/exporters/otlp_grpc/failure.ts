@@ -41,13 +41,17 @@ function whatHappened({ error, headers, byteCount, timeoutMs, isStopping }: Fail
 /** How grpc-js begins what it says of a channel that is not connected. */
 const NO_CONNECTION = /^(?:\w+: )?(?:No connection established|Name resolution failed)/;
 
+const NO_TLS_MEND = "set tls::insecure: true";
+const NO_TLS = `the server does not speak TLS; ${NO_TLS_MEND} for that`;
+
 /** Details of grpc-js that a person may not understand, and what they come from. */
 const causes: readonly (readonly [string, string])[] = [
   ["ECONNREFUSED", "connection refused"],
+  ["before secure TLS", `the server ended the TLS handshake; if it speaks none, ${NO_TLS_MEND}`],
   ["ECONNRESET", "connection reset by the server"],
   ["Name resolution failed", "no such host"],
-  ["wrong version number", "the server does not speak TLS; set tls::insecure: true for that"],
-  ["packet length too long", "the server does not speak TLS; set tls::insecure: true for that"],
+  ["wrong version number", NO_TLS],
+  ["packet length too long", NO_TLS],
 ];
 
 function connectionCause(details: string): string {

@@ -3,18 +3,18 @@ import { describe, it } from "node:test";
 import { addressOf, grpcTarget } from "./target.ts";
 
 describe("grpcTarget", () => {
-  for (const [endpoint, name, isSecure] of [
-    ["host:4317", "host:4317", undefined],
-    ["[::1]:4317", "[::1]:4317", undefined],
+  for (const [endpoint, name, needsTls] of [
+    ["host:4317", "host:4317", false],
+    ["[::1]:4317", "[::1]:4317", false],
     ["http://host:4317", "host:4317", false],
     ["https://host:4317/", "host:4317", true],
-    ["dns:///host:4317", "dns:///host:4317", undefined],
-    ["dns://8.8.8.8/host:4317", "dns://8.8.8.8/host:4317", undefined],
-    ["passthrough:///host:4317", "host:4317", undefined],
-    ["unix:///run/collector.sock", "unix:///run/collector.sock", undefined],
+    ["dns:///host:4317", "dns:///host:4317", false],
+    ["dns://8.8.8.8/host:4317", "dns://8.8.8.8/host:4317", false],
+    ["passthrough:///host:4317", "host:4317", false],
+    ["unix:///run/collector.sock", "unix:///run/collector.sock", false],
   ] as const) {
     it(`reads ${endpoint}`, () => {
-      assert.deepEqual(grpcTarget(endpoint), { name, isSecure });
+      assert.deepEqual(grpcTarget(endpoint), { name, needsTls });
     });
   }
 

@@ -5,12 +5,12 @@ import { CollectorError } from "../../support/errors.ts";
 export interface GrpcTarget {
   /** As gRPC names it: "host:4317", "dns:///host:4317", "unix:/run/collector.sock". */
   readonly name: string;
-  /** What the scheme says about TLS; undefined leaves it to `tls::insecure`. */
-  readonly isSecure: boolean | undefined;
+  /** The scheme is `https://`, which asks for TLS whatever `tls::insecure` says. */
+  readonly needsTls: boolean;
 }
 
 /**
- * Reads an endpoint as the Collector does.
+ * Reads an endpoint as the Collector does, for which `http://` says nothing about TLS.
  *
  * @throws CollectorError CONFIG_INVALID  no port
  */
@@ -20,8 +20,7 @@ export function grpcTarget(endpoint: string): GrpcTarget {
   if (!name.startsWith("unix:") && !/[^:/]:\d{1,5}$/.test(name)) {
     throw new CollectorError("CONFIG_INVALID", "endpoint must end with a port, as in host:4317");
   }
-  if (scheme === undefined || scheme === "passthrough") return { name, isSecure: undefined };
-  return { name, isSecure: scheme === "https" };
+  return { name, needsTls: scheme === "https" };
 }
 
 /** The address of a target that is one, which no name stands for; undefined for all others. */
