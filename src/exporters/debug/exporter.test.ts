@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { runCommand } from "../../../test/support/run-command.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { checked } from "../../config/check.ts";
 import type { ComponentContext } from "../../pipeline/component.ts";
@@ -10,6 +11,7 @@ import { emptyProfile, ProfileBatch } from "../../profiles/profile.ts";
 import { systemClock } from "../../support/clock.ts";
 import { isCollectorError } from "../../support/errors.ts";
 import { createLogger } from "../../support/logger.ts";
+import { packageRoot } from "../../support/package-root.ts";
 import { LINE_CHARACTERS_MAX, LINES_MAX } from "./batch-lines.ts";
 import { debugConfig } from "./config.ts";
 import { DebugExporter } from "./exporter.ts";
@@ -42,6 +44,27 @@ function batchOf(names: readonly string[], process = "shop"): ProfileBatch {
   });
   return batch;
 }
+
+/** Writes to standard output until long after nobody reads it any more. */
+const WRITER = `
+import { setTimeout } from "node:timers/promises";
+import { checked } from "${packageRoot()}/src/config/check.ts";
+import { debugConfig } from "${packageRoot()}/src/exporters/debug/config.ts";
+import { DebugExporter } from "${packageRoot()}/src/exporters/debug/exporter.ts";
+import { testContext } from "${packageRoot()}/src/pipeline/testing/context.ts";
+import { ProfileBatch } from "${packageRoot()}/src/profiles/profile.ts";
+import { createLogger } from "${packageRoot()}/src/support/logger.ts";
+const logger = createLogger("info", (line) => process.stderr.write(line));
+const config = checked(debugConfig, { use_internal_logger: false });
+const exporter = new DebugExporter(config, testContext({ logger }));
+await exporter.start();
+for (let batch = 0; batch < 20; batch++) {
+  await exporter.consume(new ProfileBatch());
+  await setTimeout(20);
+}
+await exporter.stop();
+process.stderr.write("stopped\\n");
+`;
 
 /** The lines of the log after these batches. */
 async function logged(
@@ -132,6 +155,17 @@ describe("debug exporter", () => {
     const text = readFileSync(folder.file("out.txt"), "utf8");
     assert.equal(text.split("\n").length, 7);
     assert.ok(text.startsWith("Profiles resource_profiles=1 profiles=1 samples=1\nResource "));
+  });
+
+  it("lives on when the reader of its output goes away, and says so once", async () => {
+    const shell = 'exec 3>&1; "$0" --input-type=module -e "$1" | head -n 1 >&3';
+    const { stdout, stderr } = await runCommand("sh", ["-c", shell, process.execPath, WRITER]);
+    assert.equal(stdout, "Profiles resource_profiles=0 profiles=0 samples=0\n");
+    assert.equal(
+      stderr.match(/WARN output ended: its reader went away output=stdout\n/g)?.length,
+      1,
+    );
+    assert.match(stderr, /\nstopped\n$/);
   });
 
   it("says which file cannot be opened, at the start", async () => {

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { Writable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileError } from "../../support/atomic-file.ts";
 import { messageOf } from "../../support/errors.ts";
 import type { Logger } from "../../support/logger.ts";
@@ -9,7 +10,9 @@ export class Outputs {
   readonly #paths: readonly string[];
   readonly #logger: Logger;
   #files: FileHandle[] = [];
-  #streams: Writable[] = [];
+  readonly #streams = new Map<string, Writable>();
+  /** Names of streams that nobody reads any more. */
+  readonly #ended = new Set<string>();
   /** Writes one after the other: a file that is slow holds up its next batch. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -22,8 +25,7 @@ export class Outputs {
   /** @throws CollectorError  with the path that cannot be opened */
   async open(): Promise<void> {
     for (const path of this.#paths) {
-      if (path === "stdout") this.#streams.push(process.stdout);
-      else if (path === "stderr") this.#streams.push(process.stderr);
+      if (path === "stdout" || path === "stderr") this.#addStream(path);
       else this.#files.push(await openToAppend(path));
     }
   }
@@ -38,13 +40,24 @@ export class Outputs {
     await this.#writing;
     for (const file of this.#files) await file.close();
     this.#files = [];
-    this.#streams = [];
+    // What the last write failed with is emitted after it.
+    await nextTurn();
+    for (const stream of this.#streams.values()) stream.off("error", ignore);
+    this.#streams.clear();
+  }
+
+  /** An error that nobody listens to would end the program; each write tells its own. */
+  #addStream(name: "stdout" | "stderr"): void {
+    if (this.#streams.has(name)) return;
+    const stream = process[name];
+    stream.on("error", ignore);
+    this.#streams.set(name, stream);
   }
 
   async #writeNow(text: string): Promise<void> {
     const writes = [
       ...this.#files.map((file) => file.appendFile(text)),
-      ...this.#streams.map((stream) => writeTo(stream, text)),
+      ...Array.from(this.#streams, ([name, stream]) => this.#writeTo(name, stream, text)),
     ];
     for (const result of await Promise.allSettled(writes)) {
       if (result.status === "rejected") {
@@ -52,7 +65,25 @@ export class Outputs {
       }
     }
   }
+
+  /** A reader that went away (`| head`) does not come back: it is said, and written to no more. */
+  #writeTo(name: string, stream: Writable, text: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (this.#ended.has(name)) return Promise.resolve();
+    stream.write(text, (error) => {
+      if (!error) resolve();
+      else if ((error as NodeJS.ErrnoException).code !== "EPIPE") reject(error);
+      else {
+        this.#ended.add(name);
+        this.#logger.warn("output ended: its reader went away", { output: name });
+        resolve();
+      }
+    });
+    return promise;
+  }
 }
+
+function ignore(): void {}
 
 async function openToAppend(path: string): Promise<FileHandle> {
   try {
@@ -60,14 +91,4 @@ async function openToAppend(path: string): Promise<FileHandle> {
   } catch (error) {
     throw fileError(path, error);
   }
-}
-
-/** A reader that went away (`| head`) is no error. */
-function writeTo(stream: Writable, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(text, (error) => {
-      if (!error || (error as NodeJS.ErrnoException).code === "EPIPE") resolve();
-      else reject(error);
-    });
-  });
 }
