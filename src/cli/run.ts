@@ -1,4 +1,3 @@
-import type { Configuration } from "../service/configuration.ts";
 import { Service } from "../service/service.ts";
 import type { LogsConfig } from "../service/service-config.ts";
 import { LogOutput } from "../service/telemetry/log-output.ts";
@@ -19,7 +18,7 @@ import { aborted, Interruption } from "./interruption.ts";
 import { type ConfigFlags, loadConfig } from "./load-configuration.ts";
 import { withRights } from "./rights.ts";
 
-/** A stop that takes longer than this is given up [R15]. */
+/** A stop that takes longer than this is given up, and so is what it still held [R15]. */
 const STOP_MS_MAX = 10_000;
 
 /** Runs the pipelines of a configuration until Ctrl-C or SIGTERM, and returns the exit code. */
@@ -32,29 +31,26 @@ export async function runCollector(flags: ConfigFlags): Promise<number> {
   const logger = loggerOf(configuration.service.telemetry.logs, output);
   for (const warning of warnings) logger.warn(warning);
   try {
-    return await serve(configuration, logger, interruption);
+    const service = await Service.create(configuration, {
+      logger,
+      lostLogLines: () => output.lost,
+    });
+    return await serve(service, logger, interruption.signal);
   } finally {
     await output.close();
   }
 }
 
-async function serve(
-  configuration: Configuration,
-  logger: Logger,
-  interruption: Interruption,
-): Promise<number> {
-  await using service = await Service.create(configuration, { logger });
+async function serve(service: Service, logger: Logger, signal: AbortSignal): Promise<number> {
   try {
     await service.start();
   } catch (error) {
     throw withRights(error);
   }
-  const pipelines = [...configuration.graph.pipelines.keys()].join(", ");
-  logger.info("running", { version: programVersion(), pipelines });
-  await aborted(interruption.signal);
-  logger.info("stopping", { signal: interruption.signalNumber });
-  // Awaited here: the service is given back when this function ends.
-  return await stopped(service, logger);
+  logger.info("running", { version: programVersion(), pipelines: service.pipelines.join(", ") });
+  await aborted(signal);
+  logger.info("stopping");
+  return stopped(service, logger);
 }
 
 /** Delivers what was taken, for as long as STOP_MS_MAX. */
@@ -77,7 +73,7 @@ async function stopped(service: Service, logger: Logger): Promise<number> {
 
 function loggerOf(logs: LogsConfig, output: LogOutput): Logger {
   const format = logs.encoding === "json" ? jsonLine(systemClock) : timedLine(systemClock);
-  const level = logs.level.toLowerCase() as LogLevel;
+  const level: LogLevel = logs.level;
   const logger = createLogger(level, (line) => output.write(line), format);
   const fields = [...logs.initial_fields].map(([key, value]) => [key, String(value)] as const);
   return fields.length === 0 ? logger : loggerWith(logger, Object.fromEntries(fields) as LogFields);

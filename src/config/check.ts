@@ -2,8 +2,7 @@ import * as v from "valibot";
 import { CollectorError } from "../support/errors.ts";
 import { nearestName } from "../support/nearest-name.ts";
 import { parseDuration } from "./duration.ts";
-import type { AnyField, Field, FieldInfo, Fields } from "./field.ts";
-import { REDACTED } from "./secret.ts";
+import type { AnyField, Field, FieldInfo, FieldKind, Fields } from "./field.ts";
 
 /** Keys from the root of a configuration to one value. */
 export type ConfigPath = readonly (string | number)[];
@@ -93,13 +92,10 @@ class Walk {
   prepare(field: AnyField, value: unknown, path: ConfigPath): unknown {
     const { kind, support, fields, item } = field.info;
     if (support !== undefined) this.#judge(field.info, value, path);
-    // A variable that is not set is text, but empty; a null that was written is no text.
-    if (value === null && kind === "text") return this.#source.originalText(path) ?? value;
-    if (value === null || value === undefined) return value;
-    // `min_version: 1.2` is a number to YAML, and a word to us.
     if (kind === "text" || kind === "secret" || kind === "choice") {
-      return this.#asText(value, path);
+      return this.#asText(kind, value, path);
     }
+    if (value === null || value === undefined) return value;
     if (kind === "section" && fields !== undefined && isMap(value)) {
       return this.#section(fields, value, path);
     }
@@ -147,9 +143,16 @@ class Walk {
     }
   }
 
-  #asText(value: unknown, path: ConfigPath): unknown {
-    if (typeof value !== "number" && typeof value !== "boolean") return value;
-    return this.#source.originalText(path) ?? String(value);
+  /**
+   * What was written, whatever YAML took it for: `min_version: 1.2` is a word to us, and a
+   * password may be `#x`, `0123` or `[a]`. A variable that is not set is empty text, and no secret.
+   */
+  #asText(kind: FieldKind, value: unknown, path: ConfigPath): unknown {
+    if (typeof value === "string" || value === undefined) return value;
+    const text = this.#source.originalText(path);
+    if (text === "" && kind !== "text") return undefined;
+    if (typeof value === "object") return text ?? value;
+    return text ?? String(value);
   }
 }
 
@@ -162,9 +165,22 @@ function sentence(
   const where = pathText(path);
   const isEmpty = value === undefined || value === null || (Array.isArray(value) && !value.length);
   if (isEmpty) return `${where} ${message}`;
-  const isSecret = fieldAt(field, path.slice(root.length))?.info.kind === "secret";
-  return `${where} ${message}, not ${isSecret ? REDACTED : shortText(value)}`;
+  return `${where} ${message}, not ${shown(value, fieldAt(field, path.slice(root.length)))}`;
 }
+
+/** Text in the place of a section or map may be a header that somebody wrote there [S14]. */
+function shown(value: unknown, field: AnyField | undefined): string {
+  const isPlain = typeof value !== "string" || plainKinds.has(field?.info.kind);
+  return isPlain ? shortText(value) : "text";
+}
+
+const plainKinds: ReadonlySet<FieldKind | undefined> = new Set<FieldKind>([
+  "boolean",
+  "choice",
+  "duration",
+  "integer",
+  "number",
+]);
 
 /** The field that stands at a path below another one. */
 export function fieldAt(field: AnyField, path: ConfigPath): AnyField | undefined {

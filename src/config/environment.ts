@@ -26,12 +26,22 @@ function readFile(path: string): Promise<string> {
 async function fetchText(url: string): Promise<string> {
   const signal = AbortSignal.timeout(CONFIG_FETCH_MS_MAX);
   // A redirect could lead from a trusted host to any other, so none is followed.
-  const response = await fetch(url, { redirect: "manual", signal });
+  const { target, headers } = withoutCredentials(new URL(url));
+  const response = await fetch(target, { redirect: "manual", signal, headers });
   if (response.status !== 200) {
     await response.body?.cancel();
     throw new Error(`the server answered ${response.status}; it must be 200, with the text`);
   }
   return response.body === null ? "" : readText(response.body);
+}
+
+/** A name and a password go as a header: fetch refuses them in an address, and repeats it. */
+function withoutCredentials(target: URL): { target: URL; headers: Record<string, string> } {
+  const { username, password } = target;
+  if (username === "" && password === "") return { target, headers: {} };
+  target.username = target.password = "";
+  const pair = [username, password].map(decodeURIComponent).join(":");
+  return { target, headers: { authorization: `Basic ${Buffer.from(pair).toString("base64")}` } };
 }
 
 async function readText(chunks: Readable | AsyncIterable<Uint8Array>): Promise<string> {

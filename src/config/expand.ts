@@ -1,3 +1,4 @@
+import { isCollectorError } from "../support/errors.ts";
 import type { ConfigEnvironment } from "./environment.ts";
 import { configInvalid } from "./faults.ts";
 import {
@@ -96,7 +97,7 @@ export class Expander {
     const verbatim: ScalarNode = { kind: "scalar", value: text, place };
     // An empty default asks for an empty text, not for nothing.
     if (location.scheme === "env" && location.rest.endsWith(":-") && text === "") return verbatim;
-    const yaml = readYaml(text, { label: locationLabel(location), askedFrom: place });
+    const yaml = yamlOf(text, location, place);
     if ("fault" in yaml) {
       this.#warnNoYaml(location, verbatim, yaml.fault);
       return this.#expandScalar(verbatim, depth, inner);
@@ -104,7 +105,7 @@ export class Expander {
     const { node } = yaml;
     if (node.kind !== "scalar") {
       const expanded = await this.#expandNode(node, depth, inner);
-      return text.includes("$") ? expanded : { ...expanded, text };
+      return { ...expanded, text: await this.#textOf(parseReferences(text, place), inner) };
     }
     if (typeof node.value === "string") return this.#expandScalar(verbatim, depth, inner);
     return { ...node, text };
@@ -188,5 +189,18 @@ export class Expander {
     this.#environment.warn(
       `${place}: the variable ${name} is not set; set it, or write \${env:${name}:-default}`,
     );
+  }
+}
+
+/**
+ * A variable may hold anything, a password above all: what is no YAML, or YAML that no
+ * configuration may hold, is text.
+ */
+function yamlOf(text: string, location: Location, askedFrom: string): ReturnType<typeof readYaml> {
+  try {
+    return readYaml(text, { label: locationLabel(location), askedFrom });
+  } catch (error) {
+    if (location.scheme === "env" && isCollectorError(error)) return { fault: error };
+    throw error;
   }
 }

@@ -1,7 +1,8 @@
 import type { AnyField } from "./field.ts";
 import { REDACTED } from "./secret.ts";
 
-const CREDENTIALS_IN_URL = /\/\/[^/?#@]*@/g;
+/** To the last @ before the path: a password may have one. */
+const CREDENTIALS_IN_URL = /\/\/[^/?#]*@/g;
 
 /**
  * A copy of a configuration's value to show, with `[REDACTED]` where its field is a secret, and
@@ -13,11 +14,16 @@ export function redacted(field: AnyField | undefined, value: unknown): unknown {
   const { kind, fields, item } = field.info;
   if (kind === "secret") return REDACTED;
   // An endpoint may carry a name and a password.
-  if (typeof value === "string") return value.replace(CREDENTIALS_IN_URL, `//${REDACTED}@`);
+  if (typeof value === "string" && kind === "text") {
+    return value.replace(CREDENTIALS_IN_URL, `//${REDACTED}@`);
+  }
   if (Array.isArray(value)) {
     return value.map((element) => (item === undefined ? element : redacted(item, element)));
   }
-  if (typeof value !== "object" || (fields === undefined && item === undefined)) return value;
+  // What no field describes further may hold anything.
+  if (kind === "any") return typeof value === "boolean" ? value : REDACTED;
+  if (typeof value !== "object") return kind === "section" || kind === "map" ? REDACTED : value;
+  if (fields === undefined && item === undefined) return REDACTED;
   const copy = Object.create(null) as Record<string, unknown>;
   for (const [key, element] of Object.entries(value)) {
     copy[key] = redacted(fields === undefined ? item : fields[key], element);

@@ -84,13 +84,20 @@ export function duration(options: DurationBounds & Documented): Field<number | u
   return field("duration", { ...rest, ...bounds }, schema);
 }
 
-/** One of a few words. */
+/** One of a few words; `Detailed` is as good as `detailed`, as it is for the Collector. */
 export function choice<const Word extends string>(
   words: readonly Word[],
   options: WithDefault<NoInfer<Word>> | Required,
 ): Field<Word> {
-  const isWord = (value: unknown): boolean => words.some((word) => word === value);
-  const schema = v.custom<Word>(isWord, `must be one of ${words.map(quoted).join(", ")}`);
+  const wordOf = (value: unknown): Word | undefined =>
+    words.find((word) => word.toLowerCase() === String(value).toLowerCase());
+  const schema = v.pipe(
+    v.custom<unknown>(
+      (value) => wordOf(value) !== undefined,
+      `must be one of ${words.map(quoted).join(", ")}`,
+    ),
+    v.transform((value) => wordOf(value) as Word),
+  );
   return field("choice", { ...options, choices: words }, schema) as Field<Word>;
 }
 

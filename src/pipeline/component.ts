@@ -1,6 +1,7 @@
 import type { Field } from "../config/field.ts";
 import type { ProfileBatch } from "../profiles/profile.ts";
 import type { Clock } from "../support/clock.ts";
+import { CollectorError } from "../support/errors.ts";
 import type { Logger } from "../support/logger.ts";
 import type { Metrics } from "../support/metrics.ts";
 import type { SharedServices } from "./shared-services.ts";
@@ -31,7 +32,33 @@ export interface ProfileConsumer {
 
 export interface Receiver extends Component {}
 export interface Processor extends Component, ProfileConsumer {}
-export interface Exporter extends Component, ProfileConsumer {}
+
+/** What became of the samples (rows) of one batch, where not all were delivered. */
+export interface DeliveryResult {
+  readonly delivered: number;
+  /** Left out for good by the exporter, which counts them by reason. */
+  readonly dropped: number;
+}
+
+export interface Exporter extends Component {
+  /**
+   * Resolves when the batch is delivered: all of it, or what the result says. Turns it into bytes
+   * before it first waits. Rejects with a CollectorError; one that is a DeliveryError says how
+   * much was delivered before, so that it is not counted, or sent, twice.
+   */
+  consume(batch: ProfileBatch): Promise<DeliveryResult> | Promise<void>;
+}
+
+/** A batch of which a part could not be delivered. */
+export class DeliveryError extends CollectorError {
+  readonly result: DeliveryResult;
+
+  constructor(error: CollectorError, result: DeliveryResult) {
+    super(error.code, error.message, { cause: error });
+    this.result = result;
+  }
+}
+
 /** The exporter of one pipeline and the receiver of another. */
 export interface Connector extends Component, ProfileConsumer {}
 /** What lives beside the pipelines. */

@@ -1,13 +1,17 @@
 import type { ProfileBatch } from "../profiles/profile.ts";
+import { Complaints } from "../support/complaints.ts";
 import { messageOf } from "../support/errors.ts";
 import type { Counter, Metrics } from "../support/metrics.ts";
-import type { ComponentContext, ProfileConsumer } from "./component.ts";
+import {
+  type ComponentContext,
+  DeliveryError,
+  type DeliveryResult,
+  type Exporter,
+  type ProfileConsumer,
+} from "./component.ts";
 
 /** Batches that one exporter may be busy with: as many as otelcol's consumers of a queue. */
 export const IN_FLIGHT_MAX = 10;
-
-/** A destination that is down for hours is said once in this time. */
-const COMPLAINT_INTERVAL_NS = 60_000_000_000n;
 
 /**
  * Stands in front of an exporter, so that a slow or dead destination holds up nothing else:
@@ -15,19 +19,16 @@ const COMPLAINT_INTERVAL_NS = 60_000_000_000n;
  * IN_FLIGHT_MAX are on their way, is counted in samples and said once a minute.
  */
 export class Delivery implements ProfileConsumer {
-  readonly #exporter: ProfileConsumer;
-  readonly #context: ComponentContext;
+  readonly #exporter: Pick<Exporter, "consume">;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #sent: Counter;
   readonly #sendFailed: Counter;
   readonly #enqueueFailed: Counter;
-  /** What went wrong since the last complaint, which stands at its time. */
-  #unsaid = { batches: 0, samples: 0 };
-  #saidNs: bigint | undefined;
+  readonly #complaints: Complaints;
 
-  constructor(exporter: ProfileConsumer, context: ComponentContext) {
+  constructor(exporter: Pick<Exporter, "consume">, context: ComponentContext) {
     this.#exporter = exporter;
-    this.#context = context;
+    this.#complaints = new Complaints("not sent", context);
     const { sent, sendFailed, enqueueFailed } = countersOf(context.metrics);
     this.#sent = sent;
     this.#sendFailed = sendFailed;
@@ -44,7 +45,7 @@ export class Delivery implements ProfileConsumer {
     const samples = batch.sampleCount;
     if (this.#inFlight.size >= IN_FLIGHT_MAX) {
       this.#enqueueFailed.add(samples);
-      this.#complain(samples, `${IN_FLIGHT_MAX} batches are on their way`);
+      this.#complaints.add(samples, `${IN_FLIGHT_MAX} batches are on their way`);
       return;
     }
     const delivery = this.#deliver(batch, samples).finally(() => this.#inFlight.delete(delivery));
@@ -54,36 +55,24 @@ export class Delivery implements ProfileConsumer {
   /** Resolves when nothing is on its way any more. */
   async drained(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
-    this.#sayUnsaid("the last failure");
+    this.#complaints.flush();
   }
 
   async #deliver(batch: ProfileBatch, samples: number): Promise<void> {
     try {
-      await this.#exporter.consume(batch);
-      this.#sent.add(samples);
+      const result = (await this.#exporter.consume(batch)) as DeliveryResult | undefined;
+      this.#sent.add(result?.delivered ?? samples);
     } catch (error) {
-      this.#sendFailed.add(samples);
-      this.#complain(samples, messageOf(error));
+      const { delivered, dropped } = error instanceof DeliveryError ? error.result : NOTHING;
+      const failed = samples - delivered - dropped;
+      this.#sent.add(delivered);
+      this.#sendFailed.add(failed);
+      this.#complaints.add(failed, messageOf(error));
     }
   }
-
-  #complain(samples: number, reason: string): void {
-    this.#unsaid.batches++;
-    this.#unsaid.samples += samples;
-    const now = this.#context.clock.monotonicNanos();
-    const isDue = this.#saidNs === undefined || now - this.#saidNs >= COMPLAINT_INTERVAL_NS;
-    if (!isDue) return;
-    this.#saidNs = now;
-    this.#sayUnsaid(reason);
-  }
-
-  #sayUnsaid(reason: string): void {
-    const { batches, samples } = this.#unsaid;
-    if (batches === 0) return;
-    this.#unsaid = { batches: 0, samples: 0 };
-    this.#context.logger.error("not sent", { batches, samples, reason });
-  }
 }
+
+const NOTHING: DeliveryResult = { delivered: 0, dropped: 0 };
 
 /** otelcol's names for what became of an exporter's samples. */
 function countersOf(metrics: Metrics): Record<"sent" | "sendFailed" | "enqueueFailed", Counter> {

@@ -67,7 +67,7 @@ export class Graph {
         await node.component.start();
       } catch (error) {
         this.#running.pop();
-        await this.abandon();
+        await this.abandon().catch(() => {});
         throw error;
       }
     }
@@ -76,14 +76,17 @@ export class Graph {
   /** Stops all, receivers first. One that cannot stop keeps no other from it. */
   stop(): Promise<void> {
     return this.#end(async ({ component, delivery }) => {
-      await delivery?.drained();
+      // An exporter's stop waits for what is on its way, but not for ever.
       await component.stop();
+      await delivery?.drained();
     });
   }
 
   /** Gives everything back without delivering what is on its way: the way out after an error. */
   abandon(): Promise<void> {
-    return this.#end(({ component }) => component.abandon?.() ?? component.stop());
+    return this.#end(async ({ component }) => {
+      await (component.abandon?.() ?? component.stop());
+    });
   }
 
   /** A component by its place in the configuration; the first of a processor's instances. */
@@ -92,17 +95,26 @@ export class Graph {
   }
 
   async #end(end: (node: Node) => Promise<void>): Promise<void> {
+    const running = this.#running.splice(0).toReversed();
     const errors: unknown[] = [];
-    for (let node = this.#running.pop(); node !== undefined; node = this.#running.pop()) {
-      try {
-        await end(node);
-      } catch (error) {
-        errors.push(error);
-      }
-    }
+    const tryEnd = (node: Node): Promise<unknown> =>
+      end(node).catch((error: unknown) => errors.push(error));
+    const [exporters, others] = partitioned(running, ({ kind }) => kind === "exporter");
+    const [extensions, inner] = partitioned(others, ({ kind }) => kind === "extension");
+    for (const node of inner) await tryEnd(node);
+    // Nothing feeds them any more, and none waits for another one's destination.
+    await Promise.all(exporters.map(tryEnd));
+    for (const node of extensions) await tryEnd(node);
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) throw new AggregateError(errors, errors.map(messageOf).join("; "));
   }
+}
+
+function partitioned<Item>(
+  items: readonly Item[],
+  isFirst: (item: Item) => boolean,
+): [Item[], Item[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 /** Creates components from the far end of the pipelines to their beginning, each once. */

@@ -53,6 +53,9 @@ export function readConfiguration(
   return configuration;
 }
 
+/** More are written by a machine that went wrong. */
+const PIPELINES_MAX = 1000;
+
 type Components = { readonly [Key in Section]: Map<string, Configured<never>> };
 
 /** Collects every fault, so that a user mends all of them at once. */
@@ -147,6 +150,12 @@ class Reader {
     const result = check({ field: serviceConfig, value, path, source: this.#source });
     this.faults.push(...result.faults);
     this.#warnings.push(...result.warnings);
+    const count = Object.keys(pipelines).length;
+    if (count > PIPELINES_MAX) {
+      const message = `service::pipelines has ${count} pipelines: at most ${PIPELINES_MAX}`;
+      this.#fault([...path, "pipelines"], message);
+      return undefined;
+    }
     if (result.config?.pipelines.size === 0) {
       this.#fault([...path, "pipelines"], "service::pipelines has no pipeline: add `profiles:`");
     }

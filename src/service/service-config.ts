@@ -19,7 +19,7 @@ export const METRICS_PORT = 8888;
 
 const logs = section(
   {
-    level: choice(["debug", "info", "warn", "error", "DEBUG", "INFO", "WARN", "ERROR"], {
+    level: choice(["debug", "info", "warn", "error"], {
       doc: "The least level that is written.",
       default: "info",
     }),

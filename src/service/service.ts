@@ -11,6 +11,8 @@ import { addProcessMetrics } from "./telemetry/process-metrics.ts";
 export interface ServiceOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Lines that could not be written to the log, up to now. */
+  readonly lostLogLines?: () => number;
 }
 
 /**
@@ -20,17 +22,23 @@ export interface ServiceOptions {
 export class Service implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #graph: Graph;
+  /** The ids of the pipelines that run. */
+  readonly pipelines: readonly string[];
   readonly #shared: SharedServices;
   readonly #endpoints: MetricsEndpoints;
+  #starting: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
 
   private constructor(parts: {
     readonly logger: Logger;
     readonly graph: Graph;
+    readonly pipelines: readonly string[];
     readonly shared: SharedServices;
     readonly endpoints: MetricsEndpoints;
   }) {
     this.#logger = parts.logger;
     this.#graph = parts.graph;
+    this.pipelines = parts.pipelines;
     this.#shared = parts.shared;
     this.#endpoints = parts.endpoints;
   }
@@ -41,6 +49,15 @@ export class Service implements AsyncDisposable {
     for (const warning of configuration.warnings) logger.warn(warning);
     const registry = new MetricRegistry();
     addProcessMetrics(registry.metrics());
+    if (options.lostLogLines !== undefined) {
+      registry
+        .metrics()
+        .observedCounter(
+          "obsforge_log_lost_lines",
+          "Lines that could not be written to the log.",
+          options.lostLogLines,
+        );
+    }
     const shared = new SharedServices(logger);
     const contextOf = (kind: ComponentKind, id: string): ComponentContext => ({
       id,
@@ -55,13 +72,19 @@ export class Service implements AsyncDisposable {
     );
     const { metrics } = configuration.service.telemetry;
     const endpoints = new MetricsEndpoints(metrics, { registry, logger });
-    return new Service({ logger, graph, shared, endpoints });
+    const pipelines = [...configuration.graph.pipelines.keys()];
+    return new Service({ logger, graph, pipelines, shared, endpoints });
   }
 
   /** Metrics first, then exporters to receivers. When it rejects, nothing is left running. */
-  async start(): Promise<void> {
-    await this.#endpoints.start();
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     try {
+      await this.#endpoints.start();
       await this.#graph.start();
     } catch (error) {
       await this.#end();
@@ -69,13 +92,13 @@ export class Service implements AsyncDisposable {
     }
   }
 
-  /** Receivers to exporters; what was received is delivered when it resolves. */
-  async stop(): Promise<void> {
-    try {
-      await this.#graph.stop();
-    } finally {
-      await this.#end();
-    }
+  /**
+   * Receivers to exporters; what was received is delivered when it resolves. Waits for a start
+   * that is under way. A second call waits for the first.
+   */
+  stop(): Promise<void> {
+    this.#ending ??= this.#finish(() => this.#graph.stop());
+    return this.#ending;
   }
 
   /** A component that the configuration names. */
@@ -84,9 +107,16 @@ export class Service implements AsyncDisposable {
   }
 
   /** Gives back what `stop` did not, and delivers nothing: the way out after an error. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ending ??= this.#finish(() => this.#graph.abandon());
+    return this.#ending;
+  }
+
+  async #finish(finishGraph: () => Promise<void>): Promise<void> {
+    // Who started it hears of its failure.
+    await this.#starting?.catch(() => {});
     try {
-      await this.#graph.abandon();
+      await finishGraph();
     } finally {
       await this.#end();
     }

@@ -59,10 +59,22 @@ export function timedLine(clock: Clock): LineFormat {
 
 /** One JSON object with otelcol's keys: level, ts, msg, then the fields. */
 export function jsonLine(clock: Clock): LineFormat {
-  return (level, message, fields) =>
-    JSON.stringify({ level, ts: timeText(clock), msg: message, ...fields }, (_key, value) =>
-      typeof value === "bigint" ? String(value) : value,
-    );
+  return (level, message, fields) => {
+    const own = { level, ts: timeText(clock), msg: message };
+    // Own keys come first, and no field of the same name takes their place.
+    return escapedJson(Object.assign({ ...own }, fields, own));
+  };
+}
+
+/** JSON leaves some control characters as they are, which a terminal would act on [S18]. */
+function escapedJson(record: object): string {
+  const text = JSON.stringify(record, (_key, value) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  return text.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function timeText(clock: Clock): string {

@@ -60,10 +60,22 @@ size_bytes{exporter="pprof"} 12.5
     ]);
   });
 
-  it("replaces a series that is registered again", () => {
+  it("adds up what several components register under one name and labels", () => {
     const registry = new MetricRegistry();
     for (const value of [1, 2]) registry.metrics().gauge("x", "X.", () => value);
-    assert.equal(registry.value("x"), 2);
+    for (const value of [10, 20]) registry.metrics().counter("y", "Y.").add(value);
+    assert.equal(registry.value("x"), 3);
+    assert.equal(registry.value("y_total"), 30);
+  });
+
+  it("leaves out a series that cannot be read, and answers the others", () => {
+    const registry = new MetricRegistry();
+    registry.metrics().gauge("a", "A.", () => 1);
+    registry.metrics().gauge("b", "B.", () => {
+      throw new Error("broken");
+    });
+    assert.match(registry.text(), /^a 1$/m);
+    assert.doesNotMatch(registry.text(), /^b /m);
   });
 
   it("holds a bounded number of series", () => {

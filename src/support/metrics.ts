@@ -49,8 +49,8 @@ const SERIES_MAX = 10_000;
 interface Family {
   readonly type: "counter" | "gauge";
   readonly help: string;
-  /** By label text, as it is written. */
-  readonly series: Map<string, () => number>;
+  /** By label text, as it is written. Series of one name and labels add up. */
+  readonly series: Map<string, (() => number)[]>;
 }
 
 /** Holds every series of the program. */
@@ -84,17 +84,21 @@ export class MetricRegistry {
     for (const [key, { type, help, series }] of sorted(this.#families)) {
       const name = spelled(key, type, spelling);
       lines.push(`# HELP ${name} ${help.replace(/[\\\n]/g, escaped)}`, `# TYPE ${name} ${type}`);
-      for (const [labels, read] of sorted(series)) lines.push(`${name}${labels} ${read()}`);
+      for (const [labels, reads] of sorted(series)) {
+        const value = sumOf(reads);
+        if (value !== undefined) lines.push(`${name}${labels} ${value}`);
+      }
     }
     return `${lines.join("\n")}\n`;
   }
 
-  /** The value of one series by its usual name, or undefined: for tests and for the program's own log lines. */
+  /** The value of one series by its usual name, or undefined: for tests. */
   value(name: string, labels: Labels = {}): number | undefined {
-    return this.#families.get(name)?.series.get(labelText(labels))?.();
+    const reads = this.#families.get(name)?.series.get(labelText(labels));
+    return reads === undefined ? undefined : sumOf(reads);
   }
 
-  /** A series that is registered anew replaces the one before, as a restarted component does. */
+  /** A processor that stands in two pipelines is two components, and one series. */
   #add(
     type: Family["type"],
     name: string,
@@ -106,10 +110,18 @@ export class MetricRegistry {
       help,
       series: new Map(),
     }));
-    if (family.series.has(labels) || this.#seriesCount < SERIES_MAX) {
-      if (!family.series.has(labels)) this.#seriesCount++;
-      family.series.set(labels, read);
-    }
+    if (this.#seriesCount >= SERIES_MAX) return;
+    this.#seriesCount++;
+    family.series.getOrInsertComputed(labels, () => []).push(read);
+  }
+}
+
+/** Undefined when one cannot be read: the others are answered all the same. */
+function sumOf(reads: readonly (() => number)[]): number | undefined {
+  try {
+    return reads.reduce((sum, read) => sum + read(), 0);
+  } catch {
+    return undefined;
   }
 }
 

@@ -33,7 +33,7 @@ export class MetricsEndpoints {
       try {
         this.#servers.push(await MetricsServer.start(this.#registry, address));
       } catch (error) {
-        if (address.port !== METRICS_PORT) throw error;
+        if (address.host !== "localhost" || address.port !== METRICS_PORT) throw error;
         const mend = "set another port at service::telemetry::metrics::readers";
         this.#logger.warn(`${messageOf(error)}: ${mend}`);
       }
