@@ -47,9 +47,9 @@ export class Governor {
 
   /** Over the period that ended now, which begins another; undefined while it lasts. */
   #usedPercent(nowNs: bigint): number | undefined {
-    const cpuSeconds = this.#options.cpuSeconds();
     const start = this.#periodStart;
     if (start !== undefined && nowNs - start.timeNs < PERIOD_NS) return undefined;
+    const cpuSeconds = this.#options.cpuSeconds();
     this.#periodStart = { timeNs: nowNs, cpuSeconds };
     if (start === undefined) return undefined;
     const seconds = Number(nowNs - start.timeNs) / 1e9;
