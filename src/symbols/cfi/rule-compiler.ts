@@ -32,6 +32,7 @@ import {
   ARM_RA,
   CFA_AT_REGISTER,
   CFA_DEREF,
+  CFA_FAR,
   CFA_INDEXED,
   CFA_PLT,
   CFA_RA_REGISTER,
@@ -43,6 +44,7 @@ import {
   FP_IN_REGISTER,
   FP_SAME,
   FP_UNDEFINED,
+  farWords,
   kindByte,
   offsetWords,
   type PackedRule,
@@ -76,6 +78,7 @@ export const cannotReasons = [
 export type CannotReason = (typeof cannotReasons)[number];
 
 const WORD_BYTES = 8;
+const KIND_MASK = 7;
 /** x86-64: where the call has left it. */
 const RA_OFFSET = -WORD_BYTES;
 /** Where the kernel's ucontext on the stack holds rsp. */
@@ -97,8 +100,9 @@ interface CfaParts {
   /** The cfa byte. */
   byte: number;
   words: number;
-  /** For the extra bits of the fp byte. */
-  plusWords: number;
+  /** Of the fp byte, when the kind uses them. */
+  extra: number;
+  usesExtra: boolean;
 }
 
 abstract class CommonCompiler implements RuleCompiler {
@@ -106,7 +110,7 @@ abstract class CommonCompiler implements RuleCompiler {
   offsets = 0;
   reason: CannotReason | undefined;
   readonly #architecture: CfiArchitecture;
-  protected readonly cfa: CfaParts = { byte: 0, words: 0, plusWords: 0 };
+  protected readonly cfa: CfaParts = { byte: 0, words: 0, extra: 0, usesExtra: false };
   #expressionOf: CfiCursor | undefined;
   #expressionAt = -1;
   #expression: CfaExpression | undefined;
@@ -152,14 +156,14 @@ abstract class CommonCompiler implements RuleCompiler {
   }
 
   #compileCfa(state: RuleState, cie: Cie): CannotReason | undefined {
+    const { cfa } = this;
+    cfa.extra = 0;
+    cfa.usesExtra = false;
     switch (state[CFA_KIND]) {
       case CFA_UNSET:
         return "no_cfa";
-      case CFA_REGISTER_OFFSET: {
-        const register = state[CFA_REGISTER] as number;
-        if (register > EXTRA_MAX) return "no_cfa";
-        return this.#setCfa(kindByte(CFA_AT_REGISTER, register), state[CFA_OFFSET] as number, 0);
-      }
+      case CFA_REGISTER_OFFSET:
+        return this.#atRegister(state[CFA_REGISTER] as number, state[CFA_OFFSET] as number);
       default: {
         const at = state[CFA_EXPRESSION] as number;
         const expression = this.expression(cie, at, state[CFA_LENGTH] as number);
@@ -170,28 +174,56 @@ abstract class CommonCompiler implements RuleCompiler {
 
   #compileExpression(expression: CfaExpression): CannotReason | undefined {
     const { form, register, offset } = expression;
-    const { sp } = this.#architecture;
-    if (form === "address") return this.#setCfa(kindByte(CFA_AT_REGISTER, register), offset, 0);
-    if (form === "deref")
-      return this.#setCfa(kindByte(CFA_DEREF, register), offset, expression.plus);
-    if (register !== sp) return "expression";
-    if (form === "indexed") {
-      return this.#setCfa(kindByte(CFA_INDEXED, expression.index), offset, expression.plus);
+    const { sp, ra } = this.#architecture;
+    switch (form) {
+      case "address":
+        return this.#atRegister(register, offset);
+      case "deref":
+        return this.#inMemory(kindByte(CFA_DEREF, register), offset, expression.plus);
+      case "indexed": {
+        const byte = kindByte(CFA_INDEXED, expression.index);
+        return register === sp ? this.#inMemory(byte, offset, expression.plus) : "expression";
+      }
+      case "plt": {
+        const isUsual = register === sp && expression.pcRegister === ra;
+        return isUsual ? this.#near(kindByte(CFA_PLT, expression.threshold), offset) : "expression";
+      }
     }
-    if (expression.pcRegister !== this.#architecture.ra) return "expression";
-    return this.#setCfa(kindByte(CFA_PLT, expression.threshold), offset, 0);
   }
 
-  #setCfa(byte: number, offset: number, plus: number): CannotReason | undefined {
-    const words = offsetWords(offset);
-    const plusWords = plus / WORD_BYTES;
+  #atRegister(register: number, offset: number): CannotReason | undefined {
+    if (register > EXTRA_MAX) return "no_cfa";
+    if (offsetWords(offset) !== undefined) {
+      return this.#near(kindByte(CFA_AT_REGISTER, register), offset);
+    }
+    const words = farWords(offset);
     if (words === undefined) return "offset";
-    if (!Number.isInteger(plusWords) || plusWords > EXTRA_MAX) return "offset";
-    this.cfa.byte = byte;
-    this.cfa.words = words;
-    this.cfa.plusWords = plusWords;
+    this.cfa.byte = kindByte(CFA_FAR, register);
+    this.cfa.words = words & 0xffff;
+    this.cfa.extra = words >>> 16;
+    this.cfa.usesExtra = true;
     return undefined;
   }
+
+  #inMemory(byte: number, offset: number, plus: number): CannotReason | undefined {
+    const plusWords = plus / WORD_BYTES;
+    if (!Number.isInteger(plusWords) || plusWords > EXTRA_MAX) return "offset";
+    this.cfa.extra = plusWords;
+    this.cfa.usesExtra = true;
+    return this.#near(byte, offset);
+  }
+
+  #near(byte: number, offset: number): CannotReason | undefined {
+    const words = offsetWords(offset);
+    if (words === undefined) return "offset";
+    this.cfa.byte = byte;
+    this.cfa.words = words;
+    return undefined;
+  }
+}
+
+function isFar({ byte }: CfaParts): boolean {
+  return (byte & KIND_MASK) === CFA_FAR;
 }
 
 function isFrameAddress(state: RuleState): boolean {
@@ -238,7 +270,7 @@ export class X86Compiler extends CommonCompiler {
     }
     const reason = this.#compileFramePointer(state, cie);
     if (reason !== undefined) this.#setFp(FP_UNDEFINED, 0, 0);
-    const fpByte = kindByte(this.#fpKind, cfa.plusWords || this.#fpRegister);
+    const fpByte = kindByte(this.#fpKind, cfa.usesExtra ? cfa.extra : this.#fpRegister);
     this.head = packHead(cfaByte, fpByte);
     this.offsets = packOffsets(cfa.words, this.#fpWords);
     return reason;
@@ -255,7 +287,7 @@ export class X86Compiler extends CommonCompiler {
       case OFFSET:
         return this.#setFp(FP_AT_CFA, offsetWords(value), 0);
       case REGISTER:
-        if (value > EXTRA_MAX || this.cfa.plusWords > 0) return "frame_pointer";
+        if (value > EXTRA_MAX || this.cfa.usesExtra) return "frame_pointer";
         return this.#setFp(FP_IN_REGISTER, 0, value);
       case EXPRESSION: {
         const expression = this.expression(cie, value, state[FP + 2] as number);
@@ -291,7 +323,8 @@ export class Arm64Compiler extends CommonCompiler {
 
   protected override compileRegisters(state: RuleState): CannotReason | undefined {
     const { cfa } = this;
-    if ((cfa.byte & 7) === CFA_INDEXED || cfa.plusWords > 0) return "expression";
+    const isInMemory = cfa.usesExtra && !isFar(cfa);
+    if (isInMemory && cfa.extra > 0) return "expression";
     const raKind = state[RA];
     const isInLr = raKind === UNSPECIFIED || raKind === SAME_VALUE;
     if (!isInLr && raKind !== OFFSET) return "return_address";
@@ -310,11 +343,14 @@ export class Arm64Compiler extends CommonCompiler {
     const { isInLr, raWords, fpWords } = parts;
     const { byte, words } = this.cfa;
     const distance = fpWords === undefined || isInLr ? undefined : fpWords - raWords;
-    const isNear = distance === undefined || (distance >= -16 && distance <= 15);
+    const isNear =
+      distance === undefined ||
+      (isFar(this.cfa) ? distance === -1 : distance >= -16 && distance <= 15);
     let kind = isInLr ? ARM_LR : ARM_RA;
     if (isInLr && fpWords !== undefined) kind = ARM_LR_FP;
     else if (distance !== undefined && isNear) kind = ARM_FRAME;
-    const extra = kind === ARM_FRAME ? (distance as number) & EXTRA_MAX : 0;
+    const frameExtra = kind === ARM_FRAME ? (distance as number) & EXTRA_MAX : 0;
+    const extra = isFar(this.cfa) ? this.cfa.extra : frameExtra;
     this.head = packHead(byte, kindByte(kind, extra));
     this.offsets = packOffsets(words, kind === ARM_LR_FP ? (fpWords as number) : raWords);
     return isNear;

@@ -17,19 +17,22 @@
  *   3  PLT          sp + cfa_offset + (pc & 15 >= register bits ? 1 : 0)
  *   4  RA_REGISTER  sp + cfa_offset, and the return address is in the register (leaf only)
  *   5  INDEXED      *(sp + cfa_offset + register × 8) + extra (leaf only)
+ *   6  FAR          register + (extra << 16 | cfa_offset without a sign): frames up to 16 MiB
  *
  *   fp kind         x86-64: return address at CFA − 8, the caller's rbp is
  *   0  SAME         unchanged
  *   1  AT_CFA       *(CFA + fp_offset)
  *   2  AT_FP        *(rbp + fp_offset)
  *   3  AT_SP        *(rsp + fp_offset)
- *   4  REGISTER     in the register of the extra bits (leaf only; not with DEREF or INDEXED)
+ *   4  REGISTER     in the register of the extra bits (leaf only; not where the kind of
+ *                   the CFA uses them)
  *   5  UNDEFINED    not to be had: go on with 0
  *
  *   fp kind         arm64: the return address is             the caller's x29 is
  *   0  LR           in x30                                   unchanged
  *   1  RA           *(CFA + fp_offset)                       unchanged
- *   2  FRAME        *(CFA + fp_offset)                       at the word `extra` (signed) from it
+ *   2  FRAME        *(CFA + fp_offset)                       at the word `extra` (signed) from it;
+ *                                                            with FAR: one word below it
  *   3  LR_FP        in x30                                   *(CFA + fp_offset)
  *
  *   SPECIAL frame pointer: caller's sp fp + 16, pc *(fp + 8), fp *fp; an fp of 0 is the end.
@@ -57,6 +60,7 @@ export const CFA_DEREF = 2;
 export const CFA_PLT = 3;
 export const CFA_RA_REGISTER = 4;
 export const CFA_INDEXED = 5;
+export const CFA_FAR = 6;
 
 export const SPECIAL_CANNOT = 0;
 export const SPECIAL_END = 1;
@@ -78,6 +82,7 @@ export const ARM_LR_FP = 3;
 
 /** Largest of the 5 bits beside a kind. */
 export const EXTRA_MAX = 31;
+const FAR_MAX: number = EXTRA_MAX * 65_536 + 65_535;
 const OFFSET_MAX = 32_767;
 const OFFSET_MIN = -32_768;
 const WORD_BYTES = 8;
@@ -110,6 +115,12 @@ export function packOffsets(cfaWords: number, fpWords: number): number {
 export function offsetWords(byteCount: number): number | undefined {
   const words = byteCount / WORD_BYTES;
   return Number.isInteger(words) && words >= OFFSET_MIN && words <= OFFSET_MAX ? words : undefined;
+}
+
+/** A distance that is too far for `offsetWords`, as words; undefined when it is for FAR, too. */
+export function farWords(byteCount: number): number | undefined {
+  const words = byteCount / WORD_BYTES;
+  return Number.isInteger(words) && words >= 0 && words <= FAR_MAX ? words : undefined;
 }
 
 /** Rows with their index of pages. The arrays are whole buffers, to be transferred to a thread. */

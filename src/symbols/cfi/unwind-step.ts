@@ -5,6 +5,7 @@ import {
   ARM_RA,
   CFA_AT_REGISTER,
   CFA_DEREF,
+  CFA_FAR,
   CFA_INDEXED,
   CFA_PLT,
   CFA_RA_REGISTER,
@@ -99,10 +100,11 @@ export function ruleOf(rows: Uint32Array, row: number): UnwindRule {
   const second = rows[row * WORDS_PER_ROW + 1] as number;
   const cfa = (first >>> 16) & 0xff;
   const fp = first >>> 24;
+  const isFar = (cfa & 7) === CFA_FAR;
   return {
     kind: cfa & 7,
     register: cfa >>> 3,
-    cfaOffset: ((second << 16) >> 16) * 8,
+    cfaOffset: (isFar ? (second & 0xffff) + (fp >>> 3) * 65_536 : (second << 16) >> 16) * 8,
     fpKind: fp & 7,
     fpExtra: fp >>> 3,
     fpOffset: (second >> 16) * 8,
@@ -182,7 +184,7 @@ class FrameStep {
     }
     const value = this.#register(register);
     if (value === undefined) return { failed: "unknown_register" };
-    if (kind === CFA_AT_REGISTER) return (value + offset) & WORD_MASK;
+    if (kind === CFA_AT_REGISTER || kind === CFA_FAR) return (value + offset) & WORD_MASK;
     if (kind !== CFA_DEREF && kind !== CFA_INDEXED) return { failed: "no_rule" };
     const at = kind === CFA_DEREF ? value + offset : sp + offset + value * WORD_BYTES;
     const word = this.#read(at & WORD_MASK);
@@ -229,7 +231,7 @@ class FrameStep {
   }
 
   #arm64(cfa: bigint): UnwindStep {
-    const { fpKind, fpExtra, fpOffset } = this.#rule;
+    const { kind, fpKind, fpExtra, fpOffset } = this.#rule;
     const { fp, lr, isExact } = this.#registers;
     const at = cfa + BigInt(fpOffset);
     const usesLr = fpKind === ARM_LR || fpKind === ARM_LR_FP;
@@ -240,7 +242,8 @@ class FrameStep {
     if (fpKind === ARM_LR_FP) return this.#arm64Caller(cfa, lr, word);
     if (fpKind === ARM_LR || fpKind === ARM_RA) return this.#arm64Caller(cfa, word, fp);
     if (fpKind !== ARM_FRAME) return { failed: "no_rule" };
-    const distance = fpExtra > EXTRA_MAX >> 1 ? fpExtra - EXTRA_MAX - 1 : fpExtra;
+    const near = fpExtra > EXTRA_MAX >> 1 ? fpExtra - EXTRA_MAX - 1 : fpExtra;
+    const distance = kind === CFA_FAR ? -1 : near;
     const callersFp = this.#read(at + BigInt(distance * 8));
     if (callersFp === undefined) return { failed: "unread_memory" };
     return this.#arm64Caller(cfa, word, callersFp);

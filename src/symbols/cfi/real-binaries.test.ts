@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { closeSync, globSync, openSync, realpathSync, writeFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { requirement } from "../../../test/support/requirements.ts";
+import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
+import { readElf } from "../elf/elf-file.ts";
+import { fileAccess } from "../elf/random-access.ts";
+import {
+  inReadelfWords,
+  type ReadelfFde,
+  type ReadelfRow,
+  readelfFrames,
+} from "./testing/readelf-frames.ts";
+import { findRule } from "./unwind-step.ts";
+import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
+
+/** What binutils makes of the same sections is the oracle. */
+
+/** Of the code that FDEs cover, where the row must say all that the FDE says. */
+const EXACT_SHARE_MIN = 0.999;
+/** Of rows and pages. */
+const BYTES_PER_ROW_MAX = 10;
+/** On a slow machine, of Node's binary of 150 MB. */
+const CPU_MS_MAX = 3000;
+
+/** Where distributions have them; the test's own program is always there. */
+const installed = [
+  process.execPath,
+  ...globSync([
+    "/lib/{x86_64,aarch64}-linux-gnu/libc.so.6",
+    "/lib/{x86_64,aarch64}-linux-gnu/ld-linux-*.so.*",
+    "/usr/lib/{x86_64,aarch64}-linux-gnu/libstdc++.so.6",
+    "/usr/lib/{x86_64,aarch64}-linux-gnu/libcrypto.so.3",
+    "/usr/lib/{x86_64,aarch64}-linux-gnu/libpython3.*.so.1.0",
+    "/usr/lib/jvm/*/lib/server/libjvm.so",
+    "/usr/bin/bash",
+  ]),
+].map((path) => realpathSync(path));
+
+const C_SOURCE = `
+  int sink(void *, long);
+  struct __attribute__((aligned(64))) wide { long words[8]; };
+  int aligned(long n) { struct wide w = {{ n }}; return sink(&w, n) + 1; }
+  int dynamic(long n) { void *p = __builtin_alloca(n); return sink(p, n) + 1; }
+  int leaf(int n) { return n * 3; }
+  int recursive(long n) { long words[40]; return n ? recursive(n - 1) + sink(words, n) : 0; }
+  int huge(long n) { char bytes[300000]; return sink(bytes, n) + 1; }`;
+
+const crossBuilt = [
+  { name: "x86-64 -O2", flags: ["--target=x86_64-linux-gnu", "-O2"] },
+  { name: "x86-64 -O0", flags: ["--target=x86_64-linux-gnu", "-O0"] },
+  { name: "arm64 -O2", flags: ["--target=aarch64-linux-gnu", "-O2"] },
+  {
+    name: "arm64 without frame pointers, signed return addresses",
+    flags: [
+      "--target=aarch64-linux-gnu",
+      "-O2",
+      "-fomit-frame-pointer",
+      "-mbranch-protection=pac-ret+leaf+b-key",
+    ],
+  },
+];
+
+describe("unwind tables of real binaries", { skip: requirement("binutils") }, () => {
+  for (const path of new Set(installed)) {
+    it(`${path}: every row is readelf's`, (test) => {
+      test.diagnostic(checkFile(path, EXACT_SHARE_MIN));
+    });
+  }
+
+  for (const { name, flags } of crossBuilt) {
+    it(`${name}: every row is readelf's`, { skip: requirement("clang", "lld") }, (test) => {
+      using folder = temporaryFolder();
+      const source = folder.file("frames.c");
+      const library = folder.file("frames.so");
+      writeFileSync(source, C_SOURCE);
+      const link = [
+        "-shared",
+        "-nostdlib",
+        "-fPIC",
+        "-fuse-ld=lld",
+        "-fasynchronous-unwind-tables",
+      ];
+      execFileSync("clang", [...flags, ...link, "-o", library, source], { stdio: "pipe" });
+      test.diagnostic(checkFile(library, 1));
+    });
+  }
+});
+
+function checkFile(path: string, exactShareMin: number): string {
+  const fd = openSync(path, "r");
+  try {
+    const before = process.cpuUsage();
+    const table = buildUnwindTable(readElf(fileAccess(fd, path)));
+    const { user, system } = process.cpuUsage(before);
+    assert.ok("rows" in table, "is not missing");
+    const milliseconds = Math.round((user + system) / 1000);
+    assert.ok(milliseconds < CPU_MS_MAX, `took ${milliseconds} ms`);
+    return `${milliseconds} ms; ${compare(table, path, exactShareMin)}`;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+interface Tally {
+  covered: number;
+  reduced: number;
+  rows: number;
+  /** What readelf says where our row says "cannot". */
+  readonly examples: Set<string>;
+}
+
+function compare(table: UnwindTable, path: string, exactShareMin: number): string {
+  const fdes = readelfFrames(path, table.machine).filter(({ start, end }) => start < end);
+  fdes.sort((a, b) => a.start - b.start);
+  // Of functions that both sections describe, .eh_frame's description holds.
+  const distinct = fdes.filter(({ start }, index) => start !== fdes[index - 1]?.start);
+  const tally: Tally = { covered: 0, reduced: 0, rows: 0, examples: new Set() };
+  for (const [index, fde] of distinct.entries()) {
+    const end = Math.min(fde.end, distinct[index + 1]?.start ?? Number.POSITIVE_INFINITY);
+    compareFde(table, fde, { end, tally });
+  }
+  const { statistics } = table;
+  const { covered, reduced, rows, examples } = tally;
+  assert.ok(fdes.length > 0, "has FDEs");
+  assert.equal(statistics.brokenFdes, 0);
+  assert.equal(statistics.coveredBytes, covered);
+  const { frame_pointer: _, ...cannot } = statistics.reduced;
+  const counted = Object.values(cannot).reduce((sum, { bytes }) => sum + bytes, 0);
+  assert.equal(counted, reduced, "what is reduced is counted");
+  assert.ok(1 - reduced / covered >= exactShareMin, `${reduced} of ${covered} bytes are reduced`);
+  const bytesPerRow = statistics.tableBytes / statistics.rows;
+  if (statistics.rows > 1000) assert.ok(bytesPerRow <= BYTES_PER_ROW_MAX, `${bytesPerRow} a row`);
+  const share = ((1 - reduced / covered) * 100).toFixed(4);
+  const reasons = Object.entries(statistics.reduced)
+    .filter(([, { bytes }]) => bytes > 0)
+    .map(([reason, { bytes }]) => `${reason} ${bytes} bytes`);
+  return [
+    `${fdes.length} FDEs, ${rows} rows of readelf, ${statistics.rows} rows`,
+    `${statistics.tableBytes} bytes, ${share} % exact`,
+    ...reasons,
+    ...[...examples].slice(0, 5),
+  ].join(", ");
+}
+
+function compareFde(
+  table: UnwindTable,
+  fde: ReadelfFde,
+  { end, tally }: { readonly end: number; readonly tally: Tally },
+): void {
+  for (const [index, row] of fde.rows.entries()) {
+    const rowEnd = Math.min(fde.rows[index + 1]?.address ?? end, end);
+    if (row.address >= rowEnd) continue;
+    const byteCount = rowEnd - row.address;
+    tally.rows++;
+    tally.covered += byteCount;
+    if (isReduced(table, fde, { row, at: row.address, tally })) tally.reduced += byteCount;
+    isReduced(table, fde, { row, at: rowEnd - 1, tally });
+  }
+}
+
+/** Compares at one address. True when our rule is "cannot". */
+function isReduced(
+  table: UnwindTable,
+  fde: ReadelfFde,
+  { row, at, tally }: { readonly row: ReadelfRow; readonly at: number; readonly tally: Tally },
+): boolean {
+  const rule = findRule(table, at);
+  assert.ok(rule, `0x${at.toString(16)} has a rule`);
+  const ours = inReadelfWords(rule, table.machine);
+  const theirs = `${row.cfa} ${row.fp} ${row.ra}`;
+  if (ours === undefined) {
+    tally.examples.add(theirs);
+    return true;
+  }
+  const isSame =
+    ours.cfa === "signal"
+      ? fde.isSignalFrame
+      : (ours.cfa === "any" || ours.cfa === row.cfa) &&
+        (ours.fp === "any" || ours.fp === row.fp || (ours.fp === "u" && row.fp === "s")) &&
+        ours.ra === row.ra;
+  if (!isSame) {
+    const words = `${ours.cfa} ${ours.fp} ${ours.ra}`;
+    assert.fail(`0x${at.toString(16)}: ${words} instead of ${theirs}`);
+  }
+  return false;
+}
