@@ -28,13 +28,16 @@ function post(http: HttpClient, endpoint: string, signal?: AbortSignal) {
 }
 
 /** A server whose every connection is treated by `talk`. */
-async function startRawServer(talk: (send: (text: string) => void, cut: () => void) => void) {
+async function startRawServer(
+  talk: (send: (text: string) => void, cut: () => void, end: (text: string) => void) => void,
+) {
   const server = createTcpServer((socket) => {
     socket.on("error", () => {});
     socket.once("data", () =>
       talk(
         (text) => socket.write(text),
         () => socket.resetAndDestroy(),
+        (text) => socket.end(text),
       ),
     );
   });
@@ -84,11 +87,28 @@ describe("HttpClient", () => {
     assert.equal(sink.connectionCount, 1);
   });
 
-  it("asks once more when the kept connection had ended", async () => {
+  it("asks by another connection when the server has closed the kept one", async () => {
+    let requestCount = 0;
+    using server = await startRawServer((_send, _cut, end) => {
+      requestCount++;
+      end("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    });
+    const http = await client({ compression: "none" });
+    for (let sent = 0; sent < 100; sent++) {
+      assert.equal((await post(http, server.endpoint)).status, 200);
+    }
+    assert.equal(requestCount, 100);
+    http.close();
+  });
+
+  it("does not ask again what the server may have taken before it cut the connection", async () => {
     await using sink = await startHttpSink(() => ({ status: 200 }));
     const http = await client();
     await post(http, sink.endpoint);
     sink.fail("reset", 1);
+    await assertFails(post(http, sink.endpoint), /cannot be reached: connection reset/);
+    assert.equal(sink.requests.length, 2);
+    assert.equal(sink.connectionCount, 1);
     assert.equal((await post(http, sink.endpoint)).status, 200);
     http.close();
   });

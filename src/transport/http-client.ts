@@ -97,7 +97,7 @@ export class HttpClient {
       return await this.#exchange(exchange);
     } catch (error) {
       if (!(error instanceof StaleConnection)) throw error;
-      // The server closed the kept connection while the request was under way to it. The next
+      // The server had closed the kept connection, and got nothing of the request. The next
       // connection may be as stale, so the second try gets one of its own.
       return await this.#exchange({ ...exchange, isFresh: true });
     }
@@ -131,17 +131,21 @@ export class HttpClient {
     const timer = timeoutMs > 0 ? setTimeout(tooLate, timeoutMs) : undefined;
     signal?.addEventListener("abort", abort);
     let isAnswered = false;
+    let isBegun = false;
     const cutShort = (error: unknown): void =>
       end(unavailable(url, `cut its answer short: ${causeOf(error)}`, error));
     request.on("error", (error) => {
       if (isAnswered) cutShort(error);
-      else reject(requestError(url, error, request));
+      else reject(requestError({ url, error, request, isBegun }));
     });
     request.on("response", (response) => {
       isAnswered = true;
       readBody(response).then((bytes) => resolve(answerOf(response, bytes, clock)), cutShort);
     });
-    request.end(body);
+    whenConnected(request, () => {
+      isBegun = true;
+      request.end(body);
+    });
     return promise.finally(() => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
@@ -206,12 +210,35 @@ function answerOf(response: IncomingMessage, body: Uint8Array, clock: Clock): Ht
   };
 }
 
-/** A kept connection that had ended before its next request reached the server. */
+/** A kept connection that had ended before anything of its next request was written. */
 class StaleConnection extends CollectorError {}
 
-function requestError(url: URL, error: Error, request: ClientRequest): CollectorError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (request.reusedSocket && (code === "ECONNRESET" || code === "EPIPE")) {
+/**
+ * Calls `begin` when the request has its connection. A kept one may have been closed by the
+ * server without this process having heard of it yet, so the news that wait are heard first: what
+ * is once written may have been taken, and cannot be sent again.
+ */
+function whenConnected(request: ClientRequest, begin: () => void): void {
+  const beginIfAlive = (): void => {
+    if (!request.destroyed) begin();
+  };
+  request.once("socket", () => {
+    if (!request.reusedSocket) begin();
+    // Sockets are looked at between the two.
+    else setImmediate(() => setImmediate(beginIfAlive));
+  });
+}
+
+interface RequestFailure {
+  readonly url: URL;
+  readonly error: Error;
+  readonly request: ClientRequest;
+  /** Some of it may have been written. */
+  readonly isBegun: boolean;
+}
+
+function requestError({ url, error, request, isBegun }: RequestFailure): CollectorError {
+  if (request.reusedSocket && !isBegun) {
     return new StaleConnection("UNAVAILABLE_RETRYABLE", sentence(url, causeOf(error)));
   }
   return unavailable(url, `cannot be reached: ${causeOf(error)}`, error);
