@@ -37,7 +37,8 @@ async function main(churnMs: number): Promise<void> {
   const { samples, files } = run;
   write(
     `${run.newFiles} new programs, ${files.written} files written, ${files.removed} removed, ` +
-      `${samples.taken} samples taken, ${samples.lost} lost, ${run.knownPrograms} programs known, ` +
+      `${samples.taken} samples taken, ${samples.lost} lost, ` +
+      `${run.knownPrograms} programs known, ` +
       `${(run.mapBytes / 1024 / 1024).toFixed(1)} MiB of BPF maps and rings, ` +
       `${run.cpuSeconds.toFixed(1)} CPU s`,
   );

@@ -154,14 +154,19 @@ receivers:
 processors:
   symbolize:
 exporters:
-  pprof: { directory: "${folder}/profiles", file_name: "{sequence}.pb.gz", max_megabytes: 1, max_age: 30s }
+  pprof:
+    directory: "${folder}/profiles"
+    file_name: "{sequence}.pb.gz"
+    max_megabytes: 1
+    max_age: 30s
   pyroscope: { endpoint: "${sinks.pyroscope.endpoint}", timeout: 2s }
   otlp_http: { endpoint: "${sinks.otlpHttp.endpoint}", timeout: 15s }
   otlp_grpc: { endpoint: "${sinks.otlpGrpc.endpoint}", timeout: 2s, tls: { insecure: true } }
 service:
   telemetry:
     logs: { encoding: json, output_paths: ["${folder}/agent.log"] }
-    metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${port} } } } }] }
+    metrics:
+      readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${port} } } } }]
   pipelines:
     profiles:
       receivers: [profiling]
