@@ -4,6 +4,7 @@ import { emptyProfile, ProfileBatch } from "../profiles/profile.ts";
 import { sleep } from "../support/clock.ts";
 import { CollectorError } from "../support/errors.ts";
 import { MetricRegistry } from "../support/metrics.ts";
+import { DeliveryError, type DeliveryResult } from "./component.ts";
 import { Graph } from "./graph.ts";
 import { findCycle, type GraphSpec, type PipelineSpec } from "./graph-spec.ts";
 import { testContext } from "./testing/context.ts";
@@ -133,6 +134,51 @@ describe("Graph", () => {
     assert.ok(!journal.includes("consume exporter e 5"));
     await graph.stop();
     assert.ok(journal.includes("consume exporter e 5"));
+  });
+
+  it("asks all exporters to stop at once, and then waits for what they give up [R15]", async () => {
+    const stuck = new Map(["e1", "e2"].map((id) => [id, Promise.withResolvers<void>()]));
+    const onExport = (id: string): Promise<void> => stuck.get(id)?.promise ?? Promise.resolve();
+    const onStop = async (name: string): Promise<void> => {
+      if (!name.startsWith("exporter")) return;
+      await sleep(100);
+      // As an exporter does that has waited long enough.
+      stuck.get(name.slice(-2))?.reject(new CollectorError("UNAVAILABLE_RETRYABLE", "given up"));
+    };
+    const { graph, send, registry } = await graphOf(
+      { profiles: "r > > e1 e2" },
+      { onExport, onStop },
+    );
+    await graph.start();
+    await send("r", batchOf(3));
+    const start = performance.now();
+    await graph.stop();
+    assert.ok(performance.now() - start < 190, "one after the other");
+    for (const exporter of ["e1", "e2"]) {
+      const name = "otelcol_exporter_send_failed_profile_samples";
+      assert.equal(registry.value(name, { exporter }), 3);
+    }
+  });
+
+  it("counts what an exporter says of a batch that it did not deliver whole [R18]", async () => {
+    const results = [
+      { delivered: 2, dropped: 3 },
+      { delivered: 1, dropped: 1 },
+    ];
+    const onExport = async (): Promise<DeliveryResult> => {
+      const result = results.shift() as DeliveryResult;
+      if (results.length > 0) return result;
+      throw new DeliveryError(new CollectorError("UNSUPPORTED", "half of it"), result);
+    };
+    const { graph, send, registry } = await graphOf({ profiles: "r > > e" }, { onExport });
+    await graph.start();
+    await send("r", batchOf(5));
+    await send("r", batchOf(5));
+    await graph.stop();
+    const value = (name: string): number | undefined =>
+      registry.value(`otelcol_exporter_${name}_profile_samples`, { exporter: "e" });
+    assert.equal(value("sent"), 3);
+    assert.equal(value("send_failed"), 3);
   });
 
   it("goes on when an exporter fails, and counts in samples [R18]", async () => {

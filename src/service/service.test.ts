@@ -124,6 +124,29 @@ describe("Service", () => {
     await first.service.stop();
   });
 
+  it("stops once however often it is asked, and after a start that is under way", async () => {
+    const { service, journal } = await serviceOf({ level: "none" });
+    const starting = service.start();
+    await Promise.all([service.stop(), service.stop(), service[Symbol.asyncDispose]()]);
+    await starting;
+    assert.deepEqual(journal, [
+      "start exporter test",
+      "start receiver test",
+      "stop receiver test",
+      "stop exporter test",
+    ]);
+  });
+
+  it("answers no metrics after a start that failed", async () => {
+    const [free, taken] = [await freePort(), await freePort()];
+    const first = await serviceOf({ readers: [readerOn(taken)] });
+    await first.service.start();
+    const second = await serviceOf({ readers: [readerOn(free), readerOn(taken)] });
+    await assert.rejects(second.service.start(), /EADDRINUSE/);
+    await assert.rejects(fetch(`http://127.0.0.1:${free}/metrics`));
+    await first.service.stop();
+  });
+
   it("gives everything back without delivery when it is disposed of", async () => {
     const { service, journal } = await serviceOf({ level: "none" });
     await service.start();

@@ -5,6 +5,9 @@ import { ExecutableRegistry, type MappedFile } from "./executables.ts";
 import type { Symbolizer } from "./symbolizer.ts";
 
 const INFO: ExecutableInfo = { buildId: "aa", goBuildId: "", htlhash: "bb", segments: [] };
+const USER = Symbol("first");
+const OTHER = Symbol("second");
+
 /** More than any file is kept for. */
 const MANY_BATCHES = 200;
 
@@ -28,8 +31,29 @@ function isNamed(executables: ExecutableRegistry, { path, buildId }: MappedFile)
 }
 
 describe("ExecutableRegistry", () => {
+  it("keeps a file open until everyone has named the batch that it was met for", async () => {
+    const executables = registry();
+    executables.addUser(USER);
+    executables.addUser(OTHER);
+    await meet(executables, fileOf("/tmp/short"));
+    const isOpen = (): boolean => executables.heldCount === 1;
+    executables.batchNamed(USER);
+    executables.batchNamed(USER);
+    assert.ok(isOpen());
+    executables.batchNamed(OTHER);
+    assert.ok(isOpen());
+    executables.batchNamed(OTHER);
+    assert.ok(!isOpen());
+    await meet(executables, fileOf("/tmp/other"));
+    executables.removeUser(USER);
+    assert.ok(isOpen());
+    executables.removeUser(OTHER);
+    assert.ok(!isOpen());
+  });
+
   it("forgets a file that was in no batch for long, and none that is", async () => {
     const executables = registry();
+    executables.addUser(USER);
     const ended = fileOf("/tmp/ended");
     const running = fileOf("/usr/bin/running");
     for (const file of [ended, running]) {
@@ -38,7 +62,7 @@ describe("ExecutableRegistry", () => {
     }
     for (let batch = 0; batch < MANY_BATCHES; batch++) {
       assert.ok(isNamed(executables, running));
-      executables.releaseHeld();
+      executables.batchNamed(USER);
     }
     assert.equal(executables.size, 1);
     assert.ok(!isNamed(executables, ended));
@@ -47,9 +71,10 @@ describe("ExecutableRegistry", () => {
 
   it("knows a forgotten file again when its process is sampled again", async () => {
     const executables = registry();
+    executables.addUser(USER);
     const sleeping = fileOf("/usr/bin/sleeping");
     await meet(executables, sleeping);
-    for (let batch = 0; batch < MANY_BATCHES; batch++) executables.releaseHeld();
+    for (let batch = 0; batch < MANY_BATCHES; batch++) executables.batchNamed(USER);
     assert.equal(executables.size, 0);
     assert.ok(!isMissing(executables.infoOf(sleeping)));
     assert.ok(isNamed(executables, sleeping));

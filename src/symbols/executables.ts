@@ -57,8 +57,8 @@ export class ExecutableRegistry {
   /** Open files, in the order in which they were met, and in which turn that was. */
   readonly #held = new Map<Executable, number>();
   #turn = 0;
-  /** Set by who will want names, and will call `releaseHeld`: files then stay open. */
-  wantsNames = false;
+  /** Who asks for names, and how many turns each has had. Files stay open while there is one. */
+  readonly #users = new Map<symbol, number>();
 
   constructor(symbolizer: Symbolizer) {
     this.#symbolizer = symbolizer;
@@ -123,17 +123,46 @@ export class ExecutableRegistry {
     while (this.#unsettled.size > 0) await Promise.all(this.#unsettled);
   }
 
+  /** Keeps files open from now on, until `user` and all others have named the batch of each. */
+  addUser(user: symbol): void {
+    if (!this.#users.has(user)) this.#users.set(user, this.#turn);
+  }
+
+  /** `user` has named one more batch. When all have, the turn is over. */
+  batchNamed(user: symbol): void {
+    const turns = this.#users.get(user);
+    if (turns === undefined) return;
+    this.#users.set(user, turns + 1);
+    this.#catchUp();
+  }
+
+  /** `user` names no more batches; after the last one every file is closed. */
+  removeUser(user: symbol): void {
+    if (!this.#users.delete(user)) return;
+    if (this.#users.size === 0) this[Symbol.dispose]();
+    else this.#catchUp();
+  }
+
+  #catchUp(): void {
+    const slowest = Math.min(...this.#users.values());
+    while (this.#turn < slowest) this.#nextTurn();
+  }
+
   /**
-   * Closes the files that were met before the last call: what is asked after each batch leaves
-   * those open that were met while it was on its way, and belong to the next one. Forgets what
-   * has been in no batch for long.
+   * Closes the files that were met before the last turn: those that were met while the batch was
+   * on its way belong to the next one. Forgets what has been in no batch for long.
    */
-  releaseHeld(): void {
+  #nextTurn(): void {
     for (const [executable, turn] of this.#held) {
       if (turn < this.#turn) this.#release(executable);
     }
     this.#turn++;
     if (this.#turn % LOOK_BATCHES === 0) this.#forgetUnused();
+  }
+
+  /** How many files are open, for a test. */
+  get heldCount(): number {
+    return this.#held.size;
   }
 
   /** How many files are known, for a test. */
@@ -161,7 +190,7 @@ export class ExecutableRegistry {
     }
     const reading = this.#symbolizer.identify(executable).then((info) => {
       executable.info = info;
-      if (!this.wantsNames || isMissing(info)) this.#release(executable);
+      if (this.#users.size === 0 || isMissing(info)) this.#release(executable);
       this.#unsettled.delete(reading);
     });
     this.#unsettled.add(reading);

@@ -2,6 +2,7 @@ import { object } from "../../config/schema.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import type {
   ConnectorDefinition,
+  DeliveryResult,
   ExporterDefinition,
   ProcessorDefinition,
   ReceiverDefinition,
@@ -24,13 +25,15 @@ export interface TestComponents {
 
 export interface Behaviour {
   /** Called when an exporter consumes; may reject or take its time. */
-  readonly onExport?: (id: string, batch: ProfileBatch) => Promise<void>;
+  readonly onExport?: (id: string, batch: ProfileBatch) => Promise<unknown>;
+  /** Called when a component stops, as "exporter a". */
+  readonly onStop?: (name: string) => Promise<void>;
   /** Components whose start fails, as "exporter a". */
   readonly failing?: readonly string[];
 }
 
 /** Components of every kind that write down what happens to them. */
-export function testComponents({ onExport, failing = [] }: Behaviour = {}): TestComponents {
+export function testComponents({ onExport, onStop, failing = [] }: Behaviour = {}): TestComponents {
   const journal: Journal = [];
   const sources = new Map<string, SourceContext>();
   const life = (name: string) => ({
@@ -40,6 +43,7 @@ export function testComponents({ onExport, failing = [] }: Behaviour = {}): Test
     },
     stop: async (): Promise<void> => {
       journal.push(`stop ${name}`);
+      await onStop?.(name);
     },
   });
   const common = { aliases: [], stability: "alpha", config: object({}) } as const;
@@ -86,8 +90,9 @@ export function testComponents({ onExport, failing = [] }: Behaviour = {}): Test
       create: (_config, { id }) => ({
         ...life(`exporter ${id}`),
         consume: async (batch) => {
-          await onExport?.(id, batch);
+          const result = await onExport?.(id, batch);
           journal.push(`consume exporter ${id} ${batch.sampleCount}`);
+          return result as DeliveryResult;
         },
       }),
     },

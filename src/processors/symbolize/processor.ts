@@ -10,7 +10,7 @@ import {
   type SymbolFrame,
 } from "../../symbols/executable-file.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
-import type { NamedAddresses } from "../../symbols/symbolizer.ts";
+import type { NamedAddresses } from "../../symbols/named-addresses.ts";
 import type { SymbolizeConfig } from "./config.ts";
 import { addSymbolizeMetrics } from "./metrics.ts";
 
@@ -41,6 +41,8 @@ export class SymbolizeProcessor implements Processor {
   readonly #next: ProfileConsumer;
   /** Batches that are not passed on yet; who sends them waits, which bounds their number. */
   readonly #open = new Set<Promise<void>>();
+  /** To the files, which stay open until every processor like this one has named a batch. */
+  readonly #user = Symbol("symbolize");
   #samples = 0;
   #incompleteSamples = 0;
   #frames = 0;
@@ -61,14 +63,12 @@ export class SymbolizeProcessor implements Processor {
 
   async start(): Promise<void> {
     // Processes may be gone when their samples arrive: their files stay open until then.
-    this.#services.executables.wantsNames = true;
+    this.#services.executables.addUser(this.#user);
   }
 
   async stop(): Promise<void> {
     await Promise.allSettled(this.#open);
-    // Also what was met since the last batch.
-    this.#services.executables.releaseHeld();
-    this.#services.executables.releaseHeld();
+    this.#services.executables.removeUser(this.#user);
   }
 
   /** Passes the batch on with names. Rejects only with what the next component rejects with. */
@@ -97,7 +97,7 @@ export class SymbolizeProcessor implements Processor {
         }
       }),
     );
-    this.#services.executables.releaseHeld();
+    this.#services.executables.batchNamed(this.#user);
     this.#setLines(dictionary, new Set([...byMapping.values()].flat()), frames);
     this.#count(batch, reasons);
     await this.#next.consume(batch);

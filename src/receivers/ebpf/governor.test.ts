@@ -66,7 +66,30 @@ describe("Governor", () => {
     const { hz } = program;
     assert.equal(program.run(600), 0);
     assert.equal(program.hz, hz);
-    assert.ok(program.percent > 1 && program.percent <= 3);
+    assert.ok(program.percent > 2 && program.percent <= 3);
+  });
+
+  for (const fixedPercent of [1.9, 2.1, 2.5]) {
+    it(`comes back when samples become cheap, beside a fixed cost of ${fixedPercent} %`, () => {
+      const program = new Program(99);
+      program.fixedPercent = fixedPercent;
+      program.percentPerHz = 0.02;
+      program.run(1200);
+      assert.ok(program.hz < 99);
+      program.percentPerHz = 0.002;
+      program.run(4 * 3600);
+      assert.equal(program.hz, 99);
+    });
+  }
+
+  it("tries less and less often what was too much each time", () => {
+    const program = new Program(99);
+    program.fixedPercent = 2;
+    program.percentPerHz = 0.02;
+    program.run(3600);
+    const changes = program.run(3600);
+    assert.ok(changes <= 12, `${changes} changes in an hour`);
+    assert.ok(program.percent <= 3.2);
   });
 
   it("goes no lower than 1 Hz when the cost is not the samples'", () => {

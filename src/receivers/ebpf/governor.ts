@@ -2,10 +2,17 @@
 const PERIOD_NS = 60_000_000_000n;
 /** Share of the limit that a new frequency aims at: room for the next burst. */
 const TARGET_SHARE = 0.8;
-/** Below this share of the limit the frequency goes up again. */
+/** Below this share of the limit the frequency goes up at once, at most doubled. */
 const RAISE_BELOW_SHARE = 0.6;
-/** It at most doubles at a time, because the cost grows less evenly than the frequency. */
 const RAISE_FACTOR_MAX = 2;
+/**
+ * Up to this share a higher frequency is only tried: what the program costs without samples is not
+ * known, so that room cannot be told from the share alone.
+ */
+const TRY_BELOW_SHARE = 0.9;
+const TRY_FACTOR = 1.25;
+/** A try that failed is repeated after one period, then 2, 4 … up to an hour. */
+const TRY_WAIT_MAX = 60;
 
 export interface GovernorOptions {
   /** Percent of one CPU; 0 turns the governor off. */
@@ -26,6 +33,10 @@ export interface Adjustment {
 export class Governor {
   readonly #options: GovernorOptions;
   #frequencyHz: number;
+  /** Whether the last change was a try. */
+  #isTrying = false;
+  #tryWait = 1;
+  #periodsWaited = 0;
   #periodStart: { readonly timeNs: bigint; readonly cpuSeconds: number } | undefined;
 
   constructor(options: GovernorOptions) {
@@ -57,15 +68,34 @@ export class Governor {
   }
 
   #frequencyFor(shareOfLimit: number): number {
-    const { configuredHz } = this.#options;
     const current = this.#frequencyHz;
     if (shareOfLimit > 1) {
+      if (this.#isTrying) this.#tryWait = Math.min(2 * this.#tryWait, TRY_WAIT_MAX);
+      this.#isTrying = false;
+      this.#periodsWaited = 0;
       return Math.min(current, evenPace((current * TARGET_SHARE) / shareOfLimit));
     }
-    if (current === configuredHz || shareOfLimit > RAISE_BELOW_SHARE) return current;
-    const factor = Math.min(RAISE_FACTOR_MAX, TARGET_SHARE / Math.max(shareOfLimit, 0.01));
-    const raised = Math.ceil(current * factor);
-    return raised >= configuredHz ? configuredHz : Math.max(current, evenPace(raised));
+    if (this.#isTrying) this.#tryWait = 1;
+    this.#isTrying = false;
+    if (current === this.#options.configuredHz) return current;
+    if (shareOfLimit <= RAISE_BELOW_SHARE) {
+      const factor = TARGET_SHARE / Math.max(shareOfLimit, 0.01);
+      return this.#raisedBy(Math.min(RAISE_FACTOR_MAX, factor));
+    }
+    this.#periodsWaited++;
+    if (shareOfLimit > TRY_BELOW_SHARE || this.#periodsWaited < this.#tryWait) return current;
+    this.#periodsWaited = 0;
+    this.#isTrying = true;
+    return this.#raisedBy(TRY_FACTOR);
+  }
+
+  #raisedBy(factor: number): number {
+    const { configuredHz } = this.#options;
+    const raised = Math.ceil(this.#frequencyHz * factor);
+    if (raised >= configuredHz) return configuredHz;
+    // One less, to keep out of step with other timers, may be no raise at all.
+    const paced = evenPace(raised);
+    return paced > this.#frequencyHz ? paced : raised + 1;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
 import { type SampleLosses, sampleLosses } from "../../pipeline/sample-losses.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
+import { Complaints } from "../../support/complaints.ts";
 import { messageOf } from "../../support/errors.ts";
 import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
@@ -29,10 +30,13 @@ export class EbpfReceiver implements Receiver {
   readonly #context: SourceContext;
   readonly #limits: WindowLimits;
   readonly #losses: SampleLosses;
+  readonly #complaints: Complaints;
   readonly #seen = new WeakSet<ProcessImage>();
   #processCount = 0;
   #dropped = 0;
   #running: Running | undefined;
+  /** What is being stopped. */
+  #ended: Running | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #counters: EbpfCounters = NOTHING_DONE;
@@ -43,6 +47,7 @@ export class EbpfReceiver implements Receiver {
     this.#context = context;
     this.#limits = limits;
     this.#losses = context.shared.get(sampleLosses);
+    this.#complaints = new Complaints("not taken by the pipeline", context);
     addEbpfMetrics(context.metrics, () => this.counters);
   }
 
@@ -136,10 +141,13 @@ export class EbpfReceiver implements Receiver {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    // Its counters are still the receiver's.
+    this.#ended = running;
     clearTimeout(running.timer);
     try {
       await finish(running);
     } finally {
+      this.#ended = undefined;
       this.#counters = { ...this.#countersOf(running), ...NO_MEMORY };
       running.sampler[Symbol.dispose]();
       running.processes[Symbol.dispose]();
@@ -165,7 +173,8 @@ export class EbpfReceiver implements Receiver {
   }
 
   get counters(): EbpfCounters {
-    return this.#running === undefined ? this.#counters : this.#countersOf(this.#running);
+    const running = this.#running ?? this.#ended;
+    return running === undefined ? this.#counters : this.#countersOf(running);
   }
 
   #tick(): void {
@@ -295,7 +304,7 @@ export class EbpfReceiver implements Receiver {
     } catch (error) {
       const samples = window.total;
       this.#dropped += samples;
-      this.#context.logger.error("a batch was not taken", { samples, reason: messageOf(error) });
+      this.#complaints.add(samples, messageOf(error));
     }
   }
 
@@ -378,9 +387,9 @@ type ClosedWindow = Omit<WindowState, "metMappings" | "intervalMs">;
 interface WindowState {
   window: SampleWindow;
   windowStartNs: bigint;
-  /** Nanoseconds of CPU time that each of its samples stands for. */
   /** How long the window is to be. */
   intervalMs: number;
+  /** Nanoseconds of CPU time that each of its samples stands for. */
   periodNs: number;
   /** Mappings whose file the registry was told of. */
   metMappings: Set<ProcessMapping>;
