@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { EbpfReceiver } from "../../src/receivers/ebpf/receiver.ts";
 import { sleep } from "../../src/support/clock.ts";
 import { isCollectorError } from "../../src/support/errors.ts";
 import { buildProgram } from "../support/build-program.ts";
@@ -44,6 +45,23 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
     assert.deepEqual(sink.batches, []);
     assert.ok(delivered > 0);
     assert.equal(taken, delivered + lost);
+  });
+
+  it("counts on while it stops", async () => {
+    const seen: number[] = [];
+    const sink = new CollectingSink(async () => void seen.push(receiverOf().counters.taken));
+    let receiver: EbpfReceiver | undefined;
+    const receiverOf = (): EbpfReceiver => receiver as EbpfReceiver;
+    const { taken } = await runReceiver({
+      config: { reporter_interval: 60_000 },
+      sink,
+      work: async (running) => {
+        receiver = running;
+        await keepBusy(300);
+      },
+    });
+    assert.deepEqual(seen, [taken]);
+    assert.ok(taken > 0);
   });
 
   it("starts again after a stop", async () => {
