@@ -54,7 +54,7 @@ describe("Symbolizer", () => {
     assert.equal(closed, opened);
   });
 
-  it("keeps the names that it knows when the file is gone, and says why others are missing", async () => {
+  it("keeps the names that it knows when the file is gone, and says why not others", async () => {
     await using symbolizer = new Symbolizer({ logger: silentLogger });
     const file = nodeFile("node");
     await symbolizer.symbolize(file, BigUint64Array.of(1n), true);

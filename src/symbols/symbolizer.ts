@@ -13,6 +13,7 @@ import {
 } from "./executable-file.ts";
 import { FrameCache } from "./frame-cache.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
+import { filled, type NamedAddresses } from "./named-addresses.ts";
 import {
   type FramesOfAddresses,
   type SentFile,
@@ -66,9 +67,6 @@ export interface SymbolizerOptions {
   /** The module of the worker, when it is not the true one. */
   readonly workerUrl?: URL;
 }
-
-/** For each address its frames, innermost first, none where nothing covers it; or why not. */
-export type NamedAddresses = readonly (readonly SymbolFrame[] | Missing)[];
 
 export interface SymbolizerCounters {
   /** Workers that were ended because a file took too long or too much. */
@@ -376,18 +374,6 @@ export class Symbolizer implements AsyncDisposable {
     this.#options.logger.info("symbolization is tried again");
     return false;
   }
-}
-
-/** What was known before, and in its gaps, in their order, what was found now. */
-function filled(
-  known: readonly (readonly SymbolFrame[] | undefined)[],
-  found: FramesOfAddresses | Missing,
-): NamedAddresses {
-  let next = 0;
-  return known.map((frames) => {
-    if (frames !== undefined) return frames;
-    return isMissing(found) ? found : (found[next++] ?? []);
-  });
 }
 
 const ENDED: Missing = { missing: "symbolization has ended", kind: "given_up" };

@@ -9,8 +9,8 @@ import {
   type MissingKind,
   type SymbolFrame,
 } from "../../symbols/executable-file.ts";
-import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { NamedAddresses } from "../../symbols/named-addresses.ts";
+import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { SymbolizeConfig } from "./config.ts";
 import { addSymbolizeMetrics } from "./metrics.ts";
 
