@@ -8,12 +8,12 @@ import {
 import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
 import { encodeOtlp } from "../../profiles/otlp/encode.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
-import { CollectorError } from "../../support/errors.ts";
+import type { CollectorError } from "../../support/errors.ts";
 import { ownUserAgent } from "../../transport/client-config.ts";
 import { serverText } from "../../transport/headers.ts";
 import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
 import { readPartialSuccess } from "../../transport/otlp-response.ts";
-import { SendsUnderWay } from "../../transport/sends.ts";
+import { ClientSession } from "../../transport/session.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
 import { channelCredentials, serverNameOption } from "./credentials.ts";
 import { errorOfStatus } from "./failure.ts";
@@ -39,8 +39,7 @@ export class OtlpGrpcExporter implements Exporter {
   readonly #target: GrpcTarget;
   readonly #metadata: Metadata;
   readonly #partialSuccesses: PartialSuccessReport;
-  #sends = new SendsUnderWay();
-  #client: Promise<Client> | undefined;
+  readonly #session: ClientSession<Client>;
 
   /** @throws CollectorError CONFIG_INVALID  an endpoint or header that gRPC cannot use */
   constructor(config: OtlpGrpcConfig, context: ComponentContext) {
@@ -49,17 +48,12 @@ export class OtlpGrpcExporter implements Exporter {
     this.#target = grpcTarget(config.endpoint);
     this.#metadata = metadataOf(config.headers, config.wait_for_ready);
     this.#partialSuccesses = new PartialSuccessReport(context);
+    this.#session = new ClientSession("otlp_grpc", () => this.#open());
   }
 
   /** Reads the certificates. The server is first asked when a batch comes. */
   async start(): Promise<void> {
-    this.#client ??= this.#open();
-    try {
-      await this.#client;
-    } catch (error) {
-      this.#client = undefined;
-      throw error;
-    }
+    await this.#session.start();
   }
 
   /**
@@ -70,17 +64,11 @@ export class OtlpGrpcExporter implements Exporter {
   async consume(batch: ProfileBatch): Promise<void> {
     const request = encodeOtlp(batch);
     checkRequestSize(this.#target.name, request.length);
-    await this.#sends.run((signal) => this.#send(request, signal));
+    await this.#session.run((client, signal) => this.#send(client, request, signal));
   }
 
   async stop(): Promise<void> {
-    const opened = this.#client;
-    if (opened === undefined) return;
-    await this.#sends.stop();
-    (await opened).close();
-    if (this.#client !== opened) return;
-    this.#client = undefined;
-    this.#sends = new SendsUnderWay();
+    await this.#session.stop();
   }
 
   async #open(): Promise<Client> {
@@ -88,9 +76,7 @@ export class OtlpGrpcExporter implements Exporter {
     return new Client(this.#target.name, security, channelOptions(this.#config, this.#target));
   }
 
-  async #send(request: Uint8Array, signal: AbortSignal): Promise<void> {
-    const client = await this.#client;
-    if (client === undefined) throw new CollectorError("INTERNAL", "otlp_grpc was not started");
+  async #send(client: Client, request: Uint8Array, signal: AbortSignal): Promise<void> {
     const response = await this.#call(client, request, signal);
     const partial = partialSuccessOf(response);
     if (partial === undefined) return;

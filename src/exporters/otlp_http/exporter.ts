@@ -6,9 +6,9 @@ import { CollectorError } from "../../support/errors.ts";
 import { createHttpClient } from "../../transport/client-config.ts";
 import { belowEndpoint, httpEndpoint, shownUrl } from "../../transport/endpoint.ts";
 import { type SecretHeaders, serverText } from "../../transport/headers.ts";
-import type { HttpClient } from "../../transport/http-client.ts";
+import type { HttpClient, HttpResponse } from "../../transport/http-client.ts";
 import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
-import { SendsUnderWay } from "../../transport/sends.ts";
+import { ClientSession } from "../../transport/session.ts";
 import { errorOfAnswer, isSuccess, partialSuccessOf } from "./answer.ts";
 import type { OtlpHttpConfig } from "./config.ts";
 
@@ -30,8 +30,7 @@ export class OtlpHttpExporter implements Exporter {
   readonly #url: URL;
   readonly #headers: SecretHeaders;
   readonly #partialSuccesses: PartialSuccessReport;
-  #sends = new SendsUnderWay();
-  #client: Promise<HttpClient> | undefined;
+  readonly #session: ClientSession<HttpClient>;
 
   /** @throws CollectorError CONFIG_INVALID  no URL to send to */
   constructor(config: OtlpHttpConfig, context: ComponentContext) {
@@ -40,17 +39,12 @@ export class OtlpHttpExporter implements Exporter {
     this.#url = profilesUrl(config);
     this.#headers = config.headers;
     this.#partialSuccesses = new PartialSuccessReport(context);
+    this.#session = new ClientSession("otlp_http", () => this.#open());
   }
 
   /** Reads the certificates. The server is first asked when a batch comes. */
   async start(): Promise<void> {
-    this.#client ??= this.#open();
-    try {
-      await this.#client;
-    } catch (error) {
-      this.#client = undefined;
-      throw error;
-    }
+    await this.#session.start();
   }
 
   /**
@@ -62,18 +56,13 @@ export class OtlpHttpExporter implements Exporter {
     const { contentType, encode } = encodings[this.#config.encoding];
     const body = encode(batch);
     checkRequestSize(shownUrl(this.#url), body.length);
-    await this.#sends.run((signal) => this.#send(body, contentType, signal));
+    await this.#session.run(async (client, signal) => {
+      this.#check(await client.post(this.#url, body, { contentType, signal }), body.length);
+    });
   }
 
   async stop(): Promise<void> {
-    const opened = this.#client;
-    if (opened === undefined) return;
-    const sends = this.#sends;
-    await sends.stop();
-    (await opened).close();
-    if (this.#client !== opened) return;
-    this.#client = undefined;
-    this.#sends = new SendsUnderWay();
+    await this.#session.stop();
   }
 
   #open(): Promise<HttpClient> {
@@ -81,15 +70,10 @@ export class OtlpHttpExporter implements Exporter {
     return createHttpClient(this.#config, { clock: this.#context.clock, usesTls });
   }
 
-  async #send(body: Uint8Array, contentType: string, signal: AbortSignal): Promise<void> {
-    const client = await this.#client;
-    if (client === undefined) throw new CollectorError("INTERNAL", "otlp_http was not started");
+  #check(response: HttpResponse, byteCount: number): void {
     const url = this.#url;
-    const response = await client.post(url, body, { contentType, signal });
     const headers = this.#headers;
-    if (!isSuccess(response)) {
-      throw errorOfAnswer({ url, response, headers, byteCount: body.length });
-    }
+    if (!isSuccess(response)) throw errorOfAnswer({ url, response, headers, byteCount });
     const partial = partialSuccessOf(response);
     if (partial === undefined) return;
     this.#partialSuccesses.add(partial, serverText(partial.errorMessage, headers));

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { rootCertificates } from "node:tls";
 import type { HttpFault } from "../../../test/support/http-sink.ts";
 import { connectError, type PushSink, startPushSink } from "../../../test/support/push-sink.ts";
+import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { checked } from "../../config/check.ts";
 import { testContext } from "../../pipeline/testing/context.ts";
 import { ProfileBatch } from "../../profiles/profile.ts";
@@ -179,6 +182,18 @@ describe("pyroscope exporter, when a push fails", () => {
     const error = await consumed;
     assert.equal(error?.code, "UNSUPPORTED");
     assert.match(error.message, /[12] of 3 requests were not delivered/);
+  });
+
+  it("can be stopped and started again after a start that failed", async () => {
+    using folder = temporaryFolder();
+    const ca_file = folder.file("ca.pem");
+    const options = { endpoint: "https://127.0.0.1:1", tls: { ca_file } };
+    const exporter = new PyroscopeExporter(checked(pyroscopeConfig, options), testContext());
+    await assert.rejects(exporter.start(), /ca\.pem cannot be read: ENOENT/);
+    await exporter.stop();
+    writeFileSync(ca_file, rootCertificates[0] ?? "");
+    await exporter.start();
+    await exporter.stop();
   });
 
   const refused: readonly [options: Record<string, unknown>, says: RegExp][] = [

@@ -10,7 +10,7 @@ import { createHttpClient } from "../../transport/client-config.ts";
 import { belowEndpoint, httpEndpoint, shownUrl } from "../../transport/endpoint.ts";
 import type { SecretHeaders } from "../../transport/headers.ts";
 import type { HttpClient } from "../../transport/http-client.ts";
-import { SendsUnderWay } from "../../transport/sends.ts";
+import { ClientSession } from "../../transport/session.ts";
 import { errorOfAnswer } from "./answer.ts";
 import type { PyroscopeConfig } from "./config.ts";
 import { type Label, SeriesLabels } from "./labels.ts";
@@ -39,8 +39,7 @@ export class PyroscopeExporter implements Exporter {
   readonly #headers: SecretHeaders;
   readonly #labels: SeriesLabels;
   readonly #dropped: ReadonlyMap<DropReason, Counter>;
-  #sends = new SendsUnderWay();
-  #client: Promise<HttpClient> | undefined;
+  readonly #session: ClientSession<HttpClient>;
 
   /** @throws CollectorError CONFIG_INVALID  no URL, two ways to authenticate, a label's name */
   constructor(config: PyroscopeConfig, context: ComponentContext) {
@@ -48,6 +47,7 @@ export class PyroscopeExporter implements Exporter {
     this.#context = context;
     this.#url = belowEndpoint(httpEndpoint(config.endpoint, "endpoint"), PATH);
     this.#headers = headersOf(config);
+    this.#session = new ClientSession("pyroscope", () => this.#open());
     const { metrics } = context;
     this.#dropped = new Map(
       dropReasons.map((reason) => [
@@ -66,8 +66,7 @@ export class PyroscopeExporter implements Exporter {
 
   /** Reads the certificates. The server is first asked when a batch comes. */
   async start(): Promise<void> {
-    this.#client ??= this.#open();
-    await this.#client;
+    await this.#session.start();
   }
 
   /**
@@ -78,18 +77,12 @@ export class PyroscopeExporter implements Exporter {
    */
   async consume(batch: ProfileBatch): Promise<void> {
     const requests = requestsOf(this.#partsOf(batch));
-    if (requests.length > 0) await this.#sends.run((signal) => this.#send(requests, signal));
+    if (requests.length === 0) return;
+    await this.#session.run((client, signal) => this.#send(client, requests, signal));
   }
 
   async stop(): Promise<void> {
-    const opened = this.#client;
-    if (opened === undefined) return;
-    const sends = this.#sends;
-    await sends.stop();
-    (await opened).close();
-    if (this.#client !== opened) return;
-    this.#client = undefined;
-    this.#sends = new SendsUnderWay();
+    await this.#session.stop();
   }
 
   #open(): Promise<HttpClient> {
@@ -119,12 +112,16 @@ export class PyroscopeExporter implements Exporter {
    * One request after the other: a server that bounds what comes in a second gets it spread. When
    * it refuses one, the others still have a chance; when it is down, they have none.
    */
-  async #send(requests: readonly (readonly Part[])[], signal: AbortSignal): Promise<void> {
+  async #send(
+    client: HttpClient,
+    requests: readonly (readonly Part[])[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const failures: unknown[] = [];
     let sent = 0;
     for (const request of requests) {
       try {
-        await this.#push(request, signal);
+        await this.#push(client, request, signal);
         sent++;
       } catch (error) {
         failures.push(error);
@@ -134,9 +131,7 @@ export class PyroscopeExporter implements Exporter {
     if (failures.length > 0) throw this.#failure(failures, sent, requests.length);
   }
 
-  async #push(parts: readonly Part[], signal: AbortSignal): Promise<void> {
-    const client = await this.#client;
-    if (client === undefined) throw new CollectorError("INTERNAL", "pyroscope was not started");
+  async #push(client: HttpClient, parts: readonly Part[], signal: AbortSignal): Promise<void> {
     const profiles = await Promise.all(
       parts.map(async ({ labels, bytes }) => ({
         labels,
