@@ -1,15 +1,25 @@
 import { compact } from "./merge.ts";
 import { type Profile, ProfileBatch, Samples } from "./profile.ts";
 
+export interface Half {
+  readonly batch: ProfileBatch;
+  /** Of each sample, in the order of this batch: its place among all samples of the whole one. */
+  readonly origins: readonly number[];
+}
+
 /**
  * Two batches of half the samples each, which together hold what the batch holds. Samples of one
  * stack stay together as far as they can; each half has a dictionary of its own, with no row that
- * nothing in it refers to. Samples must have the shape "values".
+ * nothing in it refers to. Samples must have the shape "values", and no resource or scope may
+ * stand in the batch twice.
  */
-export function halves(batch: ProfileBatch): [ProfileBatch, ProfileBatch] {
+export function halves(batch: ProfileBatch): [Half, Half] {
   const owned = Array.from(batch.profiles(), ({ profile }) => profile);
+  let origin = 0;
   const places = owned.flatMap((profile, owner) =>
-    Array.from({ length: profile.samples.length }, (_, sample) => ({ owner, sample })),
+    Array.from({ length: profile.samples.length }, (_, sample) => {
+      return { owner, sample, origin: origin++ };
+    }),
   );
   const keyOf = ({ owner, sample }: Place): readonly number[] => {
     const { stack, attributeSet, link } = (owned[owner] as Profile).samples;
@@ -24,6 +34,8 @@ interface Place {
   /** Of the profile, in the order of the batch. */
   readonly owner: number;
   readonly sample: number;
+  /** Of the sample, among all of the batch. */
+  readonly origin: number;
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
@@ -34,21 +46,24 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-function part(batch: ProfileBatch, places: readonly Place[]): ProfileBatch {
+function part(batch: ProfileBatch, places: readonly Place[]): Half {
   const ofOwner = Map.groupBy(places, ({ owner }) => owner);
   const chosen = new ProfileBatch(batch.dictionary);
+  const origins: number[] = [];
   let owner = 0;
   for (const resource of batch.resourceProfiles) {
     const scopeProfiles = resource.scopeProfiles.map((scope) => ({
       ...scope,
       profiles: scope.profiles.flatMap((profile) => {
         const kept = ofOwner.get(owner++);
-        return kept === undefined ? [] : [withSamples(profile, kept)];
+        if (kept === undefined) return [];
+        for (const place of kept) origins.push(place.origin);
+        return [withSamples(profile, kept)];
       }),
     }));
     chosen.resourceProfiles.push({ ...resource, scopeProfiles });
   }
-  return compact(chosen);
+  return { batch: compact(chosen), origins };
 }
 
 function withSamples(profile: Profile, places: readonly Place[]): Profile {

@@ -2,9 +2,14 @@ import { randomUUID } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { Secret } from "../../config/secret.ts";
-import type { ComponentContext, Exporter } from "../../pipeline/component.ts";
+import {
+  type ComponentContext,
+  DeliveryError,
+  type DeliveryResult,
+  type Exporter,
+} from "../../pipeline/component.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
-import { CollectorError, isCollectorError } from "../../support/errors.ts";
+import { CollectorError, isCollectorError, messageOf } from "../../support/errors.ts";
 import type { Counter } from "../../support/metrics.ts";
 import { createHttpClient } from "../../transport/client-config.ts";
 import { belowEndpoint, httpEndpoint, shownUrl } from "../../transport/endpoint.ts";
@@ -29,6 +34,20 @@ const compress = promisify(gzip);
 interface Part {
   readonly labels: readonly Label[];
   readonly bytes: Uint8Array;
+  readonly rows: number;
+}
+
+/** What became of the rows of one batch up to now. */
+interface Outcome {
+  delivered: number;
+  readonly dropped: Map<DropReason, number>;
+}
+
+interface Sending {
+  readonly client: HttpClient;
+  readonly requests: readonly (readonly Part[])[];
+  readonly signal: AbortSignal;
+  readonly outcome: Outcome;
 }
 
 /** Sends profiles to Pyroscope: one a window for each service, by `push.v1.PusherService/Push`. */
@@ -70,15 +89,37 @@ export class PyroscopeExporter implements Exporter {
   }
 
   /**
-   * Resolves when the server has taken the batch, of which nothing is read after the call.
+   * Resolves when the server has taken what it may be sent of the batch, of which nothing is read
+   * after the call.
    *
-   * @throws CollectorError  UNAVAILABLE_RETRYABLE when none of it was taken and it may be sent
-   *   again; another code when a part of it was, which would then be counted twice
+   * @throws CollectorError UNAVAILABLE_RETRYABLE  none of it was taken, none of it was counted as
+   *   dropped, and it may be sent again
+   * @throws DeliveryError  it may not be; a part of it may have been taken
    */
-  async consume(batch: ProfileBatch): Promise<void> {
-    const requests = requestsOf(this.#partsOf(batch));
-    if (requests.length === 0) return;
-    await this.#session.run((client, signal) => this.#send(client, requests, signal));
+  async consume(batch: ProfileBatch): Promise<DeliveryResult> {
+    const outcome: Outcome = { delivered: 0, dropped: new Map() };
+    try {
+      const requests = requestsOf(this.#partsOf(batch, outcome));
+      if (requests.length > 0) {
+        await this.#session.run((client, signal) =>
+          this.#send({ client, requests, signal, outcome }),
+        );
+      }
+    } catch (error) {
+      if (isCollectorError(error, "UNAVAILABLE_RETRYABLE")) throw error;
+      throw new DeliveryError(collectorErrorOf(error), this.#resultOf(outcome));
+    }
+    return this.#resultOf(outcome);
+  }
+
+  /** Counts what was dropped of a batch that does not come again. */
+  #resultOf(outcome: Outcome): DeliveryResult {
+    let dropped = 0;
+    for (const [reason, rows] of outcome.dropped) {
+      this.#dropped.get(reason)?.add(rows);
+      dropped += rows;
+    }
+    return { delivered: outcome.delivered, dropped };
   }
 
   async stop(): Promise<void> {
@@ -91,9 +132,10 @@ export class PyroscopeExporter implements Exporter {
     return createHttpClient(config, { clock: this.#context.clock, usesTls });
   }
 
-  #partsOf(batch: ProfileBatch): Part[] {
-    const onDropped = (reason: DropReason, samples: number): void =>
-      this.#dropped.get(reason)?.add(samples);
+  #partsOf(batch: ProfileBatch, { dropped }: Outcome): Part[] {
+    const onDropped = (reason: DropReason, rows: number): void => {
+      dropped.set(reason, (dropped.get(reason) ?? 0) + rows);
+    };
     const series = seriesOf(batch, {
       labels: this.#labels,
       sampleLabels: this.#config.sample_labels,
@@ -102,8 +144,8 @@ export class PyroscopeExporter implements Exporter {
     });
     return series.flatMap((one) =>
       Array.from(
-        pprofParts(one.batch, (samples) => onDropped("too_large", samples)),
-        (bytes) => ({ labels: one.labels, bytes }),
+        pprofParts(one, (rows) => onDropped("too_large", rows)),
+        (part) => ({ labels: one.labels, ...part }),
       ),
     );
   }
@@ -112,17 +154,14 @@ export class PyroscopeExporter implements Exporter {
    * One request after the other: a server that bounds what comes in a second gets it spread. When
    * it refuses one, the others still have a chance; when it is down, they have none.
    */
-  async #send(
-    client: HttpClient,
-    requests: readonly (readonly Part[])[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #send({ client, requests, signal, outcome }: Sending): Promise<void> {
     const failures: unknown[] = [];
     let sent = 0;
     for (const request of requests) {
       try {
         await this.#push(client, request, signal);
         sent++;
+        for (const { rows } of request) outcome.delivered += rows;
       } catch (error) {
         failures.push(error);
         if (isCollectorError(error, "UNAVAILABLE_RETRYABLE")) break;
@@ -161,6 +200,11 @@ export class PyroscopeExporter implements Exporter {
     const message = `${shownUrl(this.#url)}: ${counts}; ${first.message}`;
     return new CollectorError(code, message, { cause: first });
   }
+}
+
+function collectorErrorOf(error: unknown): CollectorError {
+  if (isCollectorError(error)) return error;
+  return new CollectorError("INTERNAL", messageOf(error), { cause: error });
 }
 
 /** Profiles in their order, as many in a request as it may hold. */

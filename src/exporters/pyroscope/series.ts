@@ -31,7 +31,8 @@ export interface SeriesOptions {
   /** Keys of sample attributes that are kept. */
   readonly sampleLabels: readonly string[];
   readonly nowUnixNano: bigint;
-  readonly onDropped: (reason: DropReason, samples: number) => void;
+  /** Told how many rows of the batch are left out. */
+  readonly onDropped: (reason: DropReason, rows: number) => void;
 }
 
 /** All profiles of one name, of one service over one window. */
@@ -40,6 +41,8 @@ export interface Series {
   readonly labels: readonly Label[];
   /** One resource without attributes; profiles of the shape "values". */
   readonly batch: ProfileBatch;
+  /** Of each sample, in the order of the batch: how many rows of the source are summed in it. */
+  readonly rows: readonly number[];
 }
 
 /**
@@ -69,9 +72,9 @@ export function seriesOf(batch: ProfileBatch, options: SeriesOptions): Series[] 
       )
       .add(profile, kind);
   }
-  return [...groups.values()]
-    .filter((group) => group.series.batch.sampleCount > 0)
-    .map(({ series }) => series);
+  return Array.from(groups.values(), (group) => group.series()).filter(
+    ({ rows }) => rows.length > 0,
+  );
 }
 
 function latenessOf({ timeUnixNano: time }: Profile, now: bigint): DropReason | undefined {
@@ -104,31 +107,37 @@ function withName(labels: readonly Label[], name: string): Label[] {
 }
 
 class SeriesBuilder {
-  readonly series: Series;
+  readonly #labels: readonly Label[];
+  readonly #batch = new ProfileBatch();
   readonly #source: Dictionary;
   readonly #copier: LeanCopier;
   readonly #options: SeriesOptions;
-  readonly #profiles: Profile[];
-  /** Sums by sample type and period. */
+  readonly #profiles: Profile[] = [];
+  /** Sums by sample type and period, in the order of their profiles. */
   readonly #sums = new Map<string, Sum>();
   readonly #attributeSets = new Map<number, number>();
 
   constructor(source: Dictionary, labels: readonly Label[], options: SeriesOptions) {
-    const batch = new ProfileBatch();
+    const batch = this.#batch;
     const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
-    this.#profiles = [];
     batch.resourceProfiles.push({
       resource: { attributes: [], droppedAttributesCount: 0 },
       schemaUrl: "",
       scopeProfiles: [{ scope, schemaUrl: "", profiles: this.#profiles }],
     });
-    this.series = { labels, batch };
+    this.#labels = labels;
     this.#source = source;
     this.#options = options;
     this.#copier = new LeanCopier(source, batch.dictionary, {
       stackDepthMax: STACK_DEPTH_MAX,
       textBytesMax: TEXT_BYTES_MAX,
     });
+  }
+
+  /** What was added up to now. */
+  series(): Series {
+    const rows = Array.from(this.#sums.values(), ({ counts }) => counts).flat();
+    return { labels: this.#labels, batch: this.#batch, rows };
   }
 
   add(profile: Profile, kind: ProfileKind): void {
@@ -159,10 +168,10 @@ class SeriesBuilder {
       durationNano,
     };
     this.#profiles.push(copy);
-    return { profile: copy, rows: new Map() };
+    return { profile: copy, rows: new Map(), counts: [] };
   }
 
-  #addSample(source: Samples, sample: number, { profile, rows }: Sum): void {
+  #addSample(source: Samples, sample: number, { profile, rows, counts }: Sum): void {
     const { samples } = profile;
     const value = source.value.at(sample);
     const stack = this.#copier.stack(source.stack.at(sample));
@@ -172,10 +181,12 @@ class SeriesBuilder {
     const row = rows.get(key);
     if (row !== undefined && samples.value.at(row) + value <= VALUE_MAX) {
       samples.value.data[row] = samples.value.at(row) + value;
+      counts[row] = (counts[row] as number) + 1;
       return;
     }
     rows.set(key, samples.length);
     samples.push(stack, attributeSet, link, value);
+    counts.push(1);
   }
 
   #attributeSet(set: number): number {
@@ -186,8 +197,8 @@ class SeriesBuilder {
 
   /** As many as leave Pyroscope its labels for the whole, which it counts together. */
   #keptAttributes(set: number): number {
-    const { attributes, attributeSets } = this.series.batch.dictionary;
-    const taken = new Set(this.series.labels.map(([name]) => name));
+    const { attributes, attributeSets } = this.#batch.dictionary;
+    const taken = new Set(this.#labels.map(([name]) => name));
     const kept: number[] = [];
     for (const key of this.#options.sampleLabels) {
       const value = this.#source.findAttribute(set, key);
@@ -207,4 +218,6 @@ interface Sum {
   readonly profile: Profile;
   /** Rows of the sums by stack, attributes and link. */
   readonly rows: Map<string, number>;
+  /** Of each sample: the rows of the source in it. */
+  readonly counts: number[];
 }
