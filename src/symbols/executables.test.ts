@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type ExecutableInfo, isMissing } from "./executable-file.ts";
+import { type ExecutableFile, type ExecutableInfo, isMissing } from "./executable-file.ts";
 import { ExecutableRegistry, type MappedFile } from "./executables.ts";
 import type { Symbolizer } from "./symbolizer.ts";
 
@@ -12,9 +12,9 @@ const OTHER = Symbol("second");
 const MANY_BATCHES = 200;
 
 /** A registry whose files are all alike but for their identity. */
-function registry(): ExecutableRegistry {
+function registry(forget: (file: ExecutableFile) => void = () => {}): ExecutableRegistry {
   const identify = async (): Promise<ExecutableInfo> => INFO;
-  return new ExecutableRegistry({ identify } as unknown as Symbolizer);
+  return new ExecutableRegistry({ identify, forget } as unknown as Symbolizer);
 }
 
 function fileOf(path: string): MappedFile {
@@ -52,7 +52,8 @@ describe("ExecutableRegistry", () => {
   });
 
   it("forgets a file that was in no batch for long, and none that is", async () => {
-    const executables = registry();
+    const forgotten = new Set<string>();
+    const executables = registry(({ key }) => forgotten.add(key));
     executables.addUser(USER);
     const ended = fileOf("/tmp/ended");
     const running = fileOf("/usr/bin/running");
@@ -66,6 +67,7 @@ describe("ExecutableRegistry", () => {
     }
     assert.equal(executables.size, 1);
     assert.ok(!isNamed(executables, ended));
+    assert.deepEqual([...forgotten], [ended.path], "its names are forgotten too");
     assert.ok(isNamed(executables, running));
   });
 

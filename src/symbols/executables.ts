@@ -178,7 +178,11 @@ export class ExecutableRegistry {
   #forgetUnused(): void {
     const oldestTurn = this.#turn - UNUSED_BATCHES_MAX;
     for (const map of [this.#byIdentity, this.#byProfile]) {
-      for (const [key, { usedInTurn }] of map) if (usedInTurn < oldestTurn) map.delete(key);
+      for (const [key, executable] of map) {
+        if (executable.usedInTurn >= oldestTurn) continue;
+        map.delete(key);
+        this.#symbolizer.forget(executable);
+      }
     }
   }
 

@@ -43,4 +43,15 @@ describe("FrameCache", () => {
     const isKnown = (file: string): boolean => framesAt(cache, file, 1n) !== undefined;
     assert.deepEqual(["first", "second", "third", "last"].map(isKnown), [true, false, true, true]);
   });
+
+  it("lets go of one file", () => {
+    const cache = new FrameCache();
+    for (const file of ["gone", "kept"]) {
+      cache.keep(file, { frames: [named("a")], ranges: Float64Array.of(1, 2) });
+    }
+    cache.forget("gone");
+    cache.forget("never known");
+    assert.equal(framesAt(cache, "gone", 1n), undefined);
+    assert.ok(framesAt(cache, "kept", 1n));
+  });
 });

@@ -44,12 +44,19 @@ export class FrameCache {
     this.#enforceLimits();
   }
 
+  /** Lets go of what is known of a file. */
+  forget(file: string): void {
+    const known = this.#files.get(file);
+    if (known === undefined) return;
+    this.#files.delete(file);
+    this.#ranges -= known.ranges.length;
+    for (const { frames } of known.ranges) this.#characters -= charactersOf(frames);
+  }
+
   #enforceLimits(): void {
-    for (const [file, known] of this.#files) {
+    for (const file of this.#files.keys()) {
       if (this.#ranges <= RANGES_MAX && this.#characters <= CHARACTERS_MAX) return;
-      this.#files.delete(file);
-      this.#ranges -= known.ranges.length;
-      for (const { frames } of known.ranges) this.#characters -= charactersOf(frames);
+      this.forget(file);
     }
   }
 }

@@ -131,7 +131,7 @@ export class Symbolizer implements AsyncDisposable {
     addresses: BigUint64Array,
     demangle: boolean,
   ): Promise<NamedAddresses> {
-    const cacheKey = `${demangle} ${file.buildId} ${file.key}`;
+    const cacheKey = cacheKeyOf(file, demangle);
     const known = this.#frames.find(cacheKey, addresses);
     const asked = addresses.filter((_, index) => known[index] === undefined);
     if (asked.length === 0) return known as NamedAddresses;
@@ -144,6 +144,11 @@ export class Symbolizer implements AsyncDisposable {
     if (isMissing(found)) return filled(known, found);
     this.#frames.keep(cacheKey, found);
     return filled(known, found.frames);
+  }
+
+  /** Lets go of the names that were found in a file. */
+  forget(file: ExecutableFile): void {
+    for (const demangle of [true, false]) this.#frames.forget(cacheKeyOf(file, demangle));
   }
 
   /** Reads where the running kernel lies. */
@@ -385,6 +390,10 @@ const OFF: Missing = {
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
+
+function cacheKeyOf({ buildId, key }: ExecutableFile, demangle: boolean): string {
+  return `${demangle} ${buildId} ${key}`;
+}
 
 function sendable(source: FileSource): { fd: number } | { bytes: Uint8Array } {
   return "fd" in source ? { fd: source.fd } : { bytes: source.bytes };
