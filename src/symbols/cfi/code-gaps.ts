@@ -28,8 +28,10 @@ import {
   specialRule,
 } from "./unwind-rows.ts";
 
-/** Code of one file that is looked at; what lies behind is "anything else". */
-export const SCAN_BYTES_MAX: number = 128 * 1024 * 1024;
+/** Code of one file that is looked at; what lies behind is judged by what was seen. */
+export const SCAN_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Of one gap: pieces that are spread evenly. A browser without .eh_frame has 100 MB in one. */
+const SCAN_BYTES_OF_GAP = 8 * 1024 * 1024;
 /** Code that keeps frame pointers sets one at least this often; measured: every 500 bytes. */
 const BYTES_PER_PROLOGUE_MAX = 4096;
 /** Stubs of one file; a static program has one. */
@@ -71,9 +73,12 @@ export interface PlacedRule extends PackedRule {
   readonly address: number;
 }
 
-interface Scan {
+interface Seen {
   prologues: number;
   bytes: number;
+}
+
+interface Scan extends Seen {
   readonly signalStubs: AddressRange[];
 }
 
@@ -88,6 +93,8 @@ export class CodeGaps {
   #pieceLength = 0;
   #scannedBytes = 0;
   #signalStubs = 0;
+  /** In all gaps so far. */
+  readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
   constructor(elf: ElfFile, architecture: CfiArchitecture) {
     this.#elf = elf;
@@ -111,10 +118,12 @@ export class CodeGaps {
 
   #rulesOfCode(start: number, end: number): PlacedRule[] {
     const scan = this.#scan(start, end);
-    const keepsFramePointers =
-      scan.prologues > 0 && scan.bytes / scan.prologues <= BYTES_PER_PROLOGUE_MAX;
+    const { prologues, bytes } = scan.bytes > 0 ? scan : this.#seen;
+    const keepsFramePointers = prologues > 0 && bytes / prologues <= BYTES_PER_PROLOGUE_MAX;
     const isGo = this.#elf.goBuildId !== "";
     const rest = specialRule(keepsFramePointers || isGo ? SPECIAL_FRAME_POINTER : SPECIAL_GAP);
+    this.#seen.prologues += scan.prologues;
+    this.#seen.bytes += scan.bytes;
     const rules: PlacedRule[] = [{ address: start, ...rest }];
     for (const { range, special } of this.#exceptions(scan, start, end)) {
       rules.push({ address: range.start, ...specialRule(special) });
@@ -152,6 +161,7 @@ export class CodeGaps {
 
   #scan(start: number, end: number): Scan {
     const scan: Scan = { prologues: 0, bytes: 0, signalStubs: [] };
+    const skipped = (Math.ceil((end - start) / SCAN_BYTES_OF_GAP) - 1) * PIECE_BYTES;
     for (let address = start; address < end; ) {
       const piece = this.#bytesAt(address, end);
       if (piece.length === 0) break;
@@ -159,7 +169,7 @@ export class CodeGaps {
       const isLast = address + piece.length >= end || piece.length < PATTERN_BYTES_MAX;
       const step = isLast ? piece.length : piece.length - PATTERN_BYTES_MAX + 1;
       scan.bytes += step;
-      address += step;
+      address += step + skipped;
     }
     scan.signalStubs.sort((a, b) => a.start - b.start);
     return scan;
