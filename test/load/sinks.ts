@@ -51,6 +51,11 @@ export class Sinks implements AsyncDisposable {
     await this.otlpGrpc[Symbol.asyncDispose]();
   }
 
+  /** Of all batches that were counted. */
+  get samples(): number {
+    return this.received.otlp_http.samples + this.received.otlp_grpc.samples;
+  }
+
   /** Counts what came since the last call, and lets go of it. */
   count(): void {
     for (const { profile } of taken(this.pyroscope.accepted)) {

@@ -226,9 +226,12 @@ class Scrape {
   async settled(): Promise<string> {
     let text = "";
     for (let waitedMs = 0; waitedMs < SETTLED_MS_MAX; waitedMs += SETTLED_POLL_MS) {
+      this.#sinks.count();
+      const before = this.#sinks.samples;
       text = await (await fetch(this.#url, { headers: { connection: "close" } })).text();
       this.#sinks.count();
-      if (isSettled(text)) return text;
+      // What came meanwhile may be in the text or not.
+      if (isSettled(text) && this.#sinks.samples === before) return text;
       await sleep(SETTLED_POLL_MS);
     }
     return text;
