@@ -10,6 +10,7 @@ import { testContext } from "../../pipeline/testing/context.ts";
 import { ProfileBatch } from "../../profiles/profile.ts";
 import { CollectorError, type ErrorCode, isCollectorError } from "../../support/errors.ts";
 import { createLogger } from "../../support/logger.ts";
+import { assertGivesUp, startSilentServer } from "../../transport/testing/hanging.ts";
 import { pyroscopeConfig } from "./config.ts";
 import { PyroscopeExporter } from "./exporter.ts";
 import { addResource } from "./testing/batches.ts";
@@ -182,6 +183,24 @@ describe("pyroscope exporter, when a push fails", () => {
     const error = await consumed;
     assert.equal(error?.code, "UNSUPPORTED");
     assert.match(error.message, /[12] of 3 requests were not delivered/);
+  });
+
+  it("gives up at its stop what hangs for five seconds, wherever it hangs", async () => {
+    await using sink = await startPushSink();
+    sink.fail("hang");
+    await using silent = await startSilentServer();
+    await Promise.all(
+      [sink.endpoint, `http://${silent.address}`, `https://${silent.address}`].map(
+        async (endpoint) => {
+          const config = checked(pyroscopeConfig, { endpoint, timeout: "0s" });
+          const exporter = new PyroscopeExporter(config, testContext());
+          await exporter.start();
+          const many = batchOf({ services: 3, nameBytes: 1_000_000 });
+          await assertGivesUp(exporter, [exporter.consume(many), exporter.consume(batchOf())]);
+        },
+      ),
+    );
+    assert.equal(sink.requests.length, 2);
   });
 
   it("can be stopped and started again after a start that failed", async () => {
