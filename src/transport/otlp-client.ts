@@ -1,6 +1,7 @@
 import type { ComponentContext } from "../pipeline/component.ts";
 import { limitExceeded } from "../support/errors.ts";
 import type { Counter } from "../support/metrics.ts";
+import { type SecretHeaders, serverText } from "./headers.ts";
 import type { PartialSuccess } from "./otlp-response.ts";
 
 /** What OTLP clients have in common, by HTTP and by gRPC. */
@@ -37,8 +38,17 @@ export class PartialSuccessReport {
     );
   }
 
-  /** @param message  the server's, fit to be shown */
-  add({ rejectedProfiles }: PartialSuccess, message: string): void {
+  /**
+   * Takes the answer to a batch that was taken. One that cannot be read has no reservation.
+   *
+   * @param sent  headers whose values must not be shown when the server repeats them [S14]
+   */
+  read(readAnswer: () => PartialSuccess | undefined, sent: SecretHeaders): void {
+    const partial = readIfPossible(readAnswer);
+    if (partial !== undefined) this.#add(partial, serverText(partial.errorMessage, sent));
+  }
+
+  #add({ rejectedProfiles }: PartialSuccess, message: string): void {
     this.#rejected.add(rejectedProfiles);
     this.#rejectedSince += rejectedProfiles;
     const nowNs = this.#context.clock.monotonicNanos();
@@ -47,5 +57,13 @@ export class PartialSuccessReport {
     const what = this.#rejectedSince === 0 ? "the server warns" : "the server rejected profiles";
     this.#context.logger.warn(what, { rejected_profiles: this.#rejectedSince, message });
     this.#rejectedSince = 0;
+  }
+}
+
+function readIfPossible(readAnswer: () => PartialSuccess | undefined): PartialSuccess | undefined {
+  try {
+    return readAnswer();
+  } catch {
+    return undefined;
   }
 }

@@ -10,7 +10,7 @@ import { encodeOtlp } from "../../profiles/otlp/encode.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import type { CollectorError } from "../../support/errors.ts";
 import { ownUserAgent } from "../../transport/client-config.ts";
-import { serverText } from "../../transport/headers.ts";
+import { RESPONSE_BYTES_MAX } from "../../transport/http-client.ts";
 import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
 import { readPartialSuccess } from "../../transport/otlp-response.ts";
 import { ClientSession } from "../../transport/session.ts";
@@ -24,9 +24,6 @@ const METHOD = "/opentelemetry.proto.collector.profiles.v1development.ProfilesSe
 
 /** A server that came back is found within this time; gRPC's own two minutes lose too much. */
 const RECONNECT_WAIT_MAX_MS = 10_000;
-
-/** OTLP: a client should take answers of up to 4 MiB. */
-const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * Sends each batch as one OTLP request over gRPC.
@@ -78,10 +75,7 @@ export class OtlpGrpcExporter implements Exporter {
 
   async #send(client: Client, request: Uint8Array, signal: AbortSignal): Promise<void> {
     const response = await this.#call(client, request, signal);
-    const partial = partialSuccessOf(response);
-    if (partial === undefined) return;
-    const message = serverText(partial.errorMessage, this.#config.headers);
-    this.#partialSuccesses.add(partial, message);
+    this.#partialSuccesses.read(() => readPartialSuccess(response), this.#config.headers);
   }
 
   #call(client: Client, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
@@ -115,15 +109,6 @@ export class OtlpGrpcExporter implements Exporter {
     const endpoint = this.#target.name;
     const isStopping = signal.aborted;
     return errorOfStatus({ error, endpoint, headers, byteCount, timeoutMs: timeout, isStopping });
-  }
-}
-
-/** An answer that cannot be read has no reservation: its status says that the batch was taken. */
-function partialSuccessOf(response: Uint8Array): ReturnType<typeof readPartialSuccess> {
-  try {
-    return readPartialSuccess(response);
-  } catch {
-    return undefined;
   }
 }
 

@@ -29,13 +29,13 @@ export function isSuccess({ status }: HttpResponse): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** The reservation of a success. A body that cannot be read has none: the batch was taken. */
+/**
+ * The reservation of a success.
+ *
+ * @throws CollectorError INPUT_MALFORMED, LIMIT_EXCEEDED  the body cannot be read
+ */
 export function partialSuccessOf(response: HttpResponse): PartialSuccess | undefined {
-  try {
-    return readBy(response, readPartialSuccess, readPartialSuccessJson);
-  } catch {
-    return undefined;
-  }
+  return readBy(response, readPartialSuccess, readPartialSuccessJson);
 }
 
 /** The error that an answer other than 2xx is, with what the server said. */

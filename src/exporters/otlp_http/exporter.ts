@@ -5,7 +5,7 @@ import type { ProfileBatch } from "../../profiles/profile.ts";
 import { CollectorError } from "../../support/errors.ts";
 import { createHttpClient } from "../../transport/client-config.ts";
 import { belowEndpoint, httpEndpoint, shownUrl } from "../../transport/endpoint.ts";
-import { type SecretHeaders, serverText } from "../../transport/headers.ts";
+import type { SecretHeaders } from "../../transport/headers.ts";
 import type { HttpClient, HttpResponse } from "../../transport/http-client.ts";
 import { checkRequestSize, PartialSuccessReport } from "../../transport/otlp-client.ts";
 import { ClientSession } from "../../transport/session.ts";
@@ -74,9 +74,7 @@ export class OtlpHttpExporter implements Exporter {
     const url = this.#url;
     const headers = this.#headers;
     if (!isSuccess(response)) throw errorOfAnswer({ url, response, headers, byteCount });
-    const partial = partialSuccessOf(response);
-    if (partial === undefined) return;
-    this.#partialSuccesses.add(partial, serverText(partial.errorMessage, headers));
+    this.#partialSuccesses.read(() => partialSuccessOf(response), headers);
   }
 }
 
