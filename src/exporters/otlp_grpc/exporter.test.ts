@@ -293,7 +293,7 @@ async function firstBytes(config: object, says: RegExp): Promise<Buffer> {
 const TLS_HANDSHAKE = 0x16;
 
 describe("otlp_grpc with TLS", () => {
-  it("begins with a handshake unless it is told that there is no TLS, as the Collector", async () => {
+  it("begins with a handshake unless told that there is none, as the Collector does", async () => {
     const secured = await firstBytes({}, /ended the TLS handshake; .* set tls::insecure: true$/);
     assert.equal(secured[0], TLS_HANDSHAKE);
     const plain = await firstBytes(INSECURE, /./);
