@@ -29,9 +29,10 @@ lint: setup ## check format, lint and import rules with Biome, types with tsc
 format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
 
-bench: setup ## measure the codecs and a recording, beside their peers
+bench: setup ## measure the codecs, a recording and the agent, beside their peers
 	@$(node) test/bench/profile-decode.ts
 	@$(node) test/bench/record-cost.ts
+	@$(node) test/bench/agent-cost.ts
 
 soak: setup ## run the agent under churn for ten minutes and see that it does not grow
 	@$(node) test/load/churn.ts --minutes 10
