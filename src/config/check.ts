@@ -102,6 +102,9 @@ class Walk {
     if (kind === "list" && item !== undefined && Array.isArray(value)) {
       return value.map((element, index) => this.prepare(item, element, [...path, index]));
     }
+    if (field.info.alsoPairs && item !== undefined && Array.isArray(value)) {
+      return this.#pairs(item, value, path);
+    }
     if (kind === "map" && item !== undefined && isMap(value)) {
       return nullPrototype(
         Object.entries(value).map(([key, element]) => [
@@ -111,6 +114,23 @@ class Walk {
       );
     }
     return value;
+  }
+
+  /** A list of `{ name, value }` as the map that it means. */
+  #pairs(item: AnyField, pairs: readonly unknown[], path: ConfigPath): unknown {
+    const found = new Map<string, unknown>();
+    for (const [index, pair] of pairs.entries()) {
+      const place = [...path, index];
+      const name = isMap(pair) ? pair["name"] : undefined;
+      if (!isMap(pair) || typeof name !== "string") {
+        const message = `${pathText(place)} must be a map with name and value`;
+        this.faults.push({ path: place, message });
+      } else if (found.has(name)) {
+        const message = `${pathText(place)} has the name of one before it`;
+        this.faults.push({ path: place, message });
+      } else found.set(name, this.prepare(item, pair["value"], [...place, "value"]));
+    }
+    return nullPrototype([...found]);
   }
 
   #section(fields: Fields, value: Record<string, unknown>, path: ConfigPath): unknown {

@@ -27,6 +27,8 @@ export interface FieldInfo {
   readonly choices?: readonly string[];
   /** Of a list or map: what its elements are. */
   readonly item?: AnyField;
+  /** Of a map: a list of `{ name, value }` is taken too, as the Collector writes headers. */
+  readonly alsoPairs?: boolean;
   /** Of a section: its keys. */
   readonly fields?: Fields;
   readonly support?: Support;

@@ -171,15 +171,25 @@ class SchemaWriter {
           ...(info.item && { items: this.schemaOf(info.item) }),
         };
       case "map":
-        return {
-          type: ["object", ...nothing],
-          ...(info.item && { additionalProperties: this.schemaOf(info.item) }),
-        };
+        return this.#mapSchema(info, nothing);
       case "section":
         return this.#sectionSchema(info);
       case "any":
         return {};
     }
+  }
+
+  #mapSchema({ item, alsoPairs }: FieldInfo, nothing: readonly string[]): JsonSchema {
+    const value = item === undefined ? {} : this.schemaOf(item);
+    const map = { type: ["object", ...nothing], additionalProperties: value };
+    if (!alsoPairs) return map;
+    const pair = {
+      type: "object",
+      properties: { name: { type: "string" }, value },
+      required: ["name"],
+      additionalProperties: false,
+    };
+    return { anyOf: [map, { type: "array", items: pair }] };
   }
 
   #sectionSchema({ fields = {} }: FieldInfo): JsonSchema {

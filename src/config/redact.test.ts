@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { redacted } from "./redact.ts";
-import { list, map, object, secret, section, text } from "./schema.ts";
+import { any, list, map, object, secret, section, text } from "./schema.ts";
 
 const field = object({
   endpoint: text({ doc: "", default: "" }),
   token: secret({ doc: "" }),
-  headers: map(secret({ doc: "" }), { doc: "" }),
+  headers: map(secret({ doc: "" }), { doc: "", alsoPairs: true }),
+  other: any({ doc: "" }),
   users: list(
     section({ name: text({ doc: "", default: "" }), key: secret({ doc: "" }) }, { doc: "" }),
     {
@@ -29,6 +30,14 @@ describe("redacted", () => {
       token: "[REDACTED]",
       headers: { "x-a": "[REDACTED]", "x-b": "[REDACTED]" },
       users: [{ name: "a", key: "[REDACTED]" }, { name: "b" }],
+    });
+  });
+
+  it("hides a header that is written as a pair, and what nothing is known of [S14]", () => {
+    const value = { headers: [{ name: "x-a", value: "canary" }, "canary"], other: ["canary"] };
+    assert.deepEqual(JSON.parse(JSON.stringify(redacted(field, value))), {
+      headers: [{ name: "x-a", value: "[REDACTED]" }, "[REDACTED]"],
+      other: "[REDACTED]",
     });
   });
 

@@ -17,11 +17,11 @@ export function redacted(field: AnyField | undefined, value: unknown): unknown {
   if (typeof value === "string" && kind === "text") {
     return value.replace(CREDENTIALS_IN_URL, `//${REDACTED}@`);
   }
+  if (kind === "any") return typeof value === "boolean" ? value : REDACTED;
+  if (Array.isArray(value) && field.info.alsoPairs) return value.map(redactedPair);
   if (Array.isArray(value)) {
     return value.map((element) => (item === undefined ? element : redacted(item, element)));
   }
-  // What no field describes further may hold anything.
-  if (kind === "any") return typeof value === "boolean" ? value : REDACTED;
   if (typeof value !== "object") return kind === "section" || kind === "map" ? REDACTED : value;
   if (fields === undefined && item === undefined) return REDACTED;
   const copy = Object.create(null) as Record<string, unknown>;
@@ -29,4 +29,10 @@ export function redacted(field: AnyField | undefined, value: unknown): unknown {
     copy[key] = redacted(fields === undefined ? item : fields[key], element);
   }
   return copy;
+}
+
+/** Of a header that is written as a pair, the name is shown. */
+function redactedPair(pair: unknown): unknown {
+  if (typeof pair !== "object" || pair === null || !("name" in pair)) return REDACTED;
+  return { name: pair.name, value: REDACTED };
 }

@@ -130,7 +130,7 @@ export function optionalList<Item extends AnyField>(
 /** A map with keys of the user's choice; empty when it is not given. */
 export function map<Item extends AnyField>(
   item: Item,
-  options: Documented,
+  options: Documented & { readonly alsoPairs?: boolean },
 ): Field<ReadonlyMap<string, Infer<Item>>> {
   const schema = v.pipe(
     v.unknown(),

@@ -288,6 +288,29 @@ service: { pipelines: { profiles: { receivers: [ebpf], exporters: [otlp_http] } 
     });
   }
 
+  it("takes headers as pairs, as the Collector prints them", async () => {
+    const pairs = "[{ name: x-a, value: 1 }, { name: x-b, value: two }]";
+    const { graph } = await read(
+      exporter(`otlp_http: { endpoint: "http://a:1", headers: ${pairs} }`),
+    );
+    const config = graph.exporters.get("otlp_http")?.config as { headers: Map<string, Secret> };
+    assert.deepEqual(
+      [...config.headers].map(([name, value]) => [name, value.reveal()]),
+      [
+        ["x-a", "1"],
+        ["x-b", "two"],
+      ],
+    );
+    const wrong = "[{ name: x-a }, { name: x-a, value: b }, canary]";
+    assert.deepEqual(
+      await faultsOf(exporter(`otlp_http: { endpoint: "http://a:1", headers: ${wrong} }`)),
+      [
+        "agent.yaml:5: exporters::otlp_http::headers::1 has the name of one before it",
+        "agent.yaml:5: exporters::otlp_http::headers::2 must be a map with name and value",
+      ],
+    );
+  });
+
   it("shows no text where a map is wanted, for it may be a secret [S14]", async () => {
     const faults = await faultsOf(
       exporter('otlp_http: { endpoint: "http://a:1", headers: "Authorization: canary" }'),

@@ -35,6 +35,7 @@ function refused(reason: string): { readonly support: Support } {
 /** Sent with every request; values are never printed. */
 export const clientHeaders = map(secret({ doc: "" }), {
   doc: "Headers of every request; their values are never printed.",
+  alsoPairs: true,
 });
 
 const NO_AUTHENTICATOR = "there are no extensions that authenticate yet; give the token in headers";
