@@ -6,12 +6,16 @@
  *   entry point     the end of the stack: C libraries write it without call frame information
  *   sigreturn       the stub that returns from a signal handler
  *   .plt            as linkers write it that give it no FDE
+ *   compiled code   the stack pointer is followed from each function's start (x86-64)
  *   anything else   cannot, or the end of the stack where the frame pointer is 0
  */
 import { ByteReader } from "../../support/byte-reader.ts";
 import { type ElfFile, SHF_EXECINSTR, SHT_NOBITS } from "../elf/elf-file.ts";
 import { addressOfFileOffset, fileOffsetOfAddress } from "./frame-sections.ts";
+import { functionStarts } from "./function-starts.ts";
+import type { PlacedRule } from "./placed-rule.ts";
 import { type CfiArchitecture, X86_64 } from "./rule-state.ts";
+import { FLOW_BYTES_MAX, followStack } from "./stack-flow.ts";
 import {
   ARM_LR,
   CFA_AT_REGISTER,
@@ -24,9 +28,10 @@ import {
   SPECIAL_END,
   SPECIAL_FRAME_POINTER,
   SPECIAL_GAP,
-  SPECIAL_SIGNAL,
+  signalRule,
   specialRule,
 } from "./unwind-rows.ts";
+import { FLOW_END, X86Decoder } from "./x86-instruction.ts";
 
 /** Code of one file that is looked at; what lies behind is judged by what was seen. */
 export const SCAN_BYTES_MAX: number = 64 * 1024 * 1024;
@@ -36,11 +41,15 @@ const SCAN_BYTES_OF_GAP = 8 * 1024 * 1024;
 const BYTES_PER_PROLOGUE_MAX = 4096;
 /** Stubs of one file; a static program has one. */
 const SIGNAL_STUBS_MAX = 16;
-/** Sections .plt, .plt.sec, .plt.got, .iplt. */
-const PLT_SECTIONS_MAX = 16;
+/** .init, .plt, .plt.sec, .plt.got, .text, .fini and a few of the program's own. */
+const CODE_SECTIONS_MAX = 64;
 /** Code behind the entry point that is of the same function: C libraries have 20 to 50 bytes. */
 const ENTRY_BYTES = 64;
 const PIECE_BYTES = 64 * 1024;
+/** From here on the prologues alone tell: code without frame pointers has one in 20,000 bytes. */
+const LARGE_GAP_BYTES = PIECE_BYTES;
+/** Code with frame pointers has one prologue for each one or two returns. */
+const RETURNS_PER_PROLOGUE_MAX = 4;
 /** Longest pattern: pieces overlap by one less. */
 const PATTERN_BYTES_MAX = 9;
 const E_ENTRY_AT = 24;
@@ -68,9 +77,12 @@ interface AddressRange {
   readonly end: number;
 }
 
-/** A rule and where it begins. */
-export interface PlacedRule extends PackedRule {
-  readonly address: number;
+interface CodeSection extends AddressRange {
+  readonly isPlt: boolean;
+}
+
+interface Exception extends AddressRange {
+  readonly rule: PackedRule;
 }
 
 interface Seen {
@@ -87,12 +99,14 @@ export class CodeGaps {
   readonly #elf: ElfFile;
   readonly #isX86: boolean;
   readonly #entry: number;
-  readonly #plts: readonly AddressRange[];
+  readonly #sections: readonly CodeSection[];
   readonly #piece = Buffer.alloc(PIECE_BYTES);
   #pieceStart = 0;
   #pieceLength = 0;
   #scannedBytes = 0;
   #signalStubs = 0;
+  #followedBytes = 0;
+  #starts: readonly number[] | undefined;
   /** In all gaps so far. */
   readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
@@ -100,54 +114,72 @@ export class CodeGaps {
     this.#elf = elf;
     this.#isX86 = architecture === X86_64;
     this.#entry = entryPoint(elf);
-    this.#plts = pltSections(elf);
+    this.#sections = codeSections(elf);
   }
 
   /** The rules from `start` to before `end`, the first at `start`, in ascending order. */
   rulesOf(start: number, end: number): PlacedRule[] {
-    const plt = this.#plts.find((one) => one.start < end && start < one.end);
-    if (plt === undefined) return this.#rulesOfCode(start, end);
-    const from = Math.max(start, plt.start);
-    const to = Math.min(end, plt.end);
-    return [
-      ...(start < from ? this.rulesOf(start, from) : []),
-      { address: from, ...this.#pltRule() },
-      ...(to < end ? this.rulesOf(to, end) : []),
-    ];
+    const rules: PlacedRule[] = [];
+    let covered = start;
+    for (const section of this.#sections) {
+      const from = Math.max(section.start, covered);
+      const to = Math.min(section.end, end);
+      if (from >= to) continue;
+      if (covered < from) rules.push({ address: covered, ...specialRule(SPECIAL_GAP) });
+      if (section.isPlt) rules.push({ address: from, ...this.#pltRule() });
+      else for (const rule of this.#rulesOfCode(from, to)) rules.push(rule);
+      covered = to;
+    }
+    if (covered < end) rules.push({ address: covered, ...specialRule(SPECIAL_GAP) });
+    return rules;
   }
 
   #rulesOfCode(start: number, end: number): PlacedRule[] {
     const scan = this.#scan(start, end);
     const { prologues, bytes } = scan.bytes > 0 ? scan : this.#seen;
-    const keepsFramePointers = prologues > 0 && bytes / prologues <= BYTES_PER_PROLOGUE_MAX;
-    const isGo = this.#elf.goBuildId !== "";
-    const rest = specialRule(keepsFramePointers || isGo ? SPECIAL_FRAME_POINTER : SPECIAL_GAP);
+    const isDense =
+      prologues > 0 &&
+      bytes / prologues <= BYTES_PER_PROLOGUE_MAX &&
+      (bytes >= LARGE_GAP_BYTES || this.#isMostlyFramed(start, end, prologues));
+    const keepsFramePointers = isDense || this.#elf.goBuildId !== "";
     this.#seen.prologues += scan.prologues;
     this.#seen.bytes += scan.bytes;
-    const rules: PlacedRule[] = [{ address: start, ...rest }];
-    for (const { range, special } of this.#exceptions(scan, start, end)) {
-      rules.push({ address: range.start, ...specialRule(special) });
-      if (range.end < end) rules.push({ address: range.end, ...rest });
-    }
-    return rules;
+    const special = specialRule(keepsFramePointers ? SPECIAL_FRAME_POINTER : SPECIAL_GAP);
+    const followed = keepsFramePointers ? undefined : this.#followStack(start, end);
+    const rules = followed ?? [{ address: start, ...special }];
+    return withExceptions(rules, this.#exceptions(scan, start, end), end);
   }
 
-  #exceptions(
-    scan: Scan,
-    start: number,
-    end: number,
-  ): { readonly range: AddressRange; readonly special: number }[] {
-    const stubs = scan.signalStubs.map((range) => ({ range, special: SPECIAL_SIGNAL }));
+  /** In little code a few functions with alloca may have all the prologues. */
+  #isMostlyFramed(start: number, end: number, prologues: number): boolean {
+    const offset = fileOffsetOfAddress(this.#elf, start);
+    if (!this.#isX86 || offset + (end - start) > this.#elf.access.size) return true;
+    const bytes = this.#elf.access.read(offset, end - start);
+    return prologues * RETURNS_PER_PROLOGUE_MAX >= countReturns(bytes);
+  }
+
+  /** Undefined when it is no code that can be followed, or too much. */
+  #followStack(start: number, end: number): PlacedRule[] | undefined {
+    const offset = fileOffsetOfAddress(this.#elf, start);
+    const length = end - start;
+    const isThere = offset + length <= this.#elf.access.size;
+    if (!this.#isX86 || !isThere || this.#followedBytes + length > FLOW_BYTES_MAX) return undefined;
+    this.#followedBytes += length;
+    this.#starts ??= [...functionStarts(this.#elf), this.#entry].sort((a, b) => a - b);
+    const inside = this.#starts.filter((address) => address >= start && address < end);
+    return followStack(this.#elf.access.read(offset, length), start, inside);
+  }
+
+  /** Ascending, without overlaps. */
+  #exceptions(scan: Scan, start: number, end: number): Exception[] {
+    const stubs = scan.signalStubs.map((range) => ({ ...range, rule: signalRule(this.#isX86) }));
     const entry = this.#entry;
     if (!(entry >= start && entry < end)) return stubs;
-    const stop = Math.min(
-      entry + ENTRY_BYTES,
-      ...stubs.map(({ range }) => range.start).filter((stub) => stub > entry),
-    );
-    const entryRange = { range: { start: entry, end: stop }, special: SPECIAL_END };
-    return [...stubs.filter(({ range }) => range.start !== entry), entryRange].sort(
-      (a, b) => a.range.start - b.range.start,
-    );
+    const later = stubs.map((stub) => stub.start).filter((stub) => stub > entry);
+    const stop = Math.min(entry + ENTRY_BYTES, end, ...later);
+    const others = stubs.filter((stub) => stub.end <= entry || stub.start > entry);
+    const atEntry = { start: entry, end: stop, rule: specialRule(SPECIAL_END) };
+    return [...others, atEntry].sort((a, b) => a.start - b.start);
   }
 
   #pltRule(): PackedRule {
@@ -215,6 +247,17 @@ function countX86Prologues(piece: Buffer): number {
   return count;
 }
 
+function countReturns(bytes: Uint8Array): number {
+  const decoder = new X86Decoder();
+  let count = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const isDecoded = decoder.decode(bytes, at, bytes.length);
+    if (isDecoded && decoder.flow === FLOW_END) count++;
+    at += isDecoded ? decoder.length : 1;
+  }
+  return count;
+}
+
 function countArm64Prologues(piece: Buffer, address: number): number {
   let count = 0;
   for (let at = (4 - (address % 4)) % 4; at + 4 <= piece.length; at += 4) {
@@ -223,17 +266,40 @@ function countArm64Prologues(piece: Buffer, address: number): number {
   return count;
 }
 
-function pltSections(elf: ElfFile): readonly AddressRange[] {
-  return elf.sections
-    .filter(({ name, flags, type }) => {
-      return /^\.i?plt/.test(name) && (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS;
-    })
-    .slice(0, PLT_SECTIONS_MAX)
-    .map(({ offset, size }) => {
+/** Ascending. Without section headers all executable segments are one. */
+function codeSections(elf: ElfFile): readonly CodeSection[] {
+  const sections = elf.sections
+    .filter(({ flags, type }) => (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS)
+    .slice(0, CODE_SECTIONS_MAX)
+    .map(({ name, offset, size }) => {
       const start = addressOfFileOffset(elf, offset);
-      return { start, end: start + size };
+      return { start, end: start + size, isPlt: /^\.i?plt/.test(name) };
     })
-    .filter(({ start, end }) => start < end);
+    .filter(({ start, end }) => start < end)
+    .sort((a, b) => a.start - b.start);
+  return sections.length > 0 ? sections : [{ start: 0, end: Infinity, isPlt: false }];
+}
+
+/** The exceptions laid over the rules, which go on behind each. */
+function withExceptions(
+  rules: readonly PlacedRule[],
+  exceptions: readonly Exception[],
+  end: number,
+): PlacedRule[] {
+  let result = [...rules];
+  for (const exception of exceptions) {
+    const before = result.filter(({ address }) => address < exception.start);
+    const behind = result.filter(({ address }) => address >= exception.end);
+    const goesOn = result.findLast(({ address }) => address <= exception.end);
+    const isBroken = behind[0]?.address !== exception.end && exception.end < end;
+    result = [
+      ...before,
+      { address: exception.start, ...exception.rule },
+      ...(isBroken && goesOn !== undefined ? [{ ...goesOn, address: exception.end }] : []),
+      ...behind,
+    ];
+  }
+  return result;
 }
 
 /** NaN when it does not fit. */

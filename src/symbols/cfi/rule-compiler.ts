@@ -36,7 +36,6 @@ import {
   CFA_INDEXED,
   CFA_PLT,
   CFA_RA_REGISTER,
-  CFA_SPECIAL,
   EXTRA_MAX,
   FP_AT_CFA,
   FP_AT_FP,
@@ -52,7 +51,9 @@ import {
   packOffsets,
   SPECIAL_CANNOT,
   SPECIAL_END,
-  SPECIAL_SIGNAL,
+  signalRule,
+  specialRule,
+  X86_SIGNAL_SP_OFFSET,
 } from "./unwind-rows.ts";
 
 /** Why a place has no rule, or one without the frame pointer. */
@@ -81,10 +82,6 @@ const WORD_BYTES = 8;
 const KIND_MASK = 7;
 /** x86-64: where the call has left it. */
 const RA_OFFSET = -WORD_BYTES;
-/** Where the kernel's ucontext on the stack holds rsp. */
-const X86_SIGNAL_SP_OFFSET = 160;
-/** Where arm64's rt_sigframe holds x0. */
-const ARM64_SIGNAL_REGISTERS_OFFSET = 312;
 
 /**
  * Makes the 8-byte rule of a state. The fields are the answer of the last `compile`; one object
@@ -122,13 +119,14 @@ abstract class CommonCompiler implements RuleCompiler {
   compile(state: RuleState, cie: Cie): void {
     this.reason = this.#compile(state, cie);
     // Without the caller's frame pointer the rule is still of use.
-    if (this.reason !== undefined && this.reason !== "frame_pointer") this.special(SPECIAL_CANNOT);
+    if (this.reason !== undefined && this.reason !== "frame_pointer")
+      this.use(specialRule(SPECIAL_CANNOT));
   }
 
   #compile(state: RuleState, cie: Cie): CannotReason | undefined {
     if (cie.returnRegister !== this.#architecture.ra) return "return_address";
     if (state[RA] === UNDEFINED) {
-      this.special(SPECIAL_END);
+      this.use(specialRule(SPECIAL_END));
       return undefined;
     }
     if (cie.isSignalFrame) return this.compileSignal(state, cie);
@@ -140,9 +138,9 @@ abstract class CommonCompiler implements RuleCompiler {
   /** After the CFA: `cfa` is set. */
   protected abstract compileRegisters(state: RuleState, cie: Cie): CannotReason | undefined;
 
-  protected special(special: number, cfaWords = 0): void {
-    this.head = packHead(kindByte(CFA_SPECIAL, special), 0);
-    this.offsets = packOffsets(cfaWords, 0);
+  protected use({ head, offsets }: PackedRule): void {
+    this.head = head;
+    this.offsets = offsets;
   }
 
   /** Answers for the last place are kept: every row of a function may have the same. */
@@ -253,7 +251,7 @@ export class X86Compiler extends CommonCompiler {
       expression.offset === X86_SIGNAL_SP_OFFSET &&
       expression.plus === 0;
     if (!isKernels) return "signal_frame";
-    this.special(SPECIAL_SIGNAL, X86_SIGNAL_SP_OFFSET / WORD_BYTES);
+    this.use(signalRule(true));
     return undefined;
   }
 
@@ -318,7 +316,7 @@ export class Arm64Compiler extends CommonCompiler {
   }
 
   protected override compileSignal(): undefined {
-    this.special(SPECIAL_SIGNAL, ARM64_SIGNAL_REGISTERS_OFFSET / WORD_BYTES);
+    this.use(signalRule(false));
   }
 
   protected override compileRegisters(state: RuleState): CannotReason | undefined {

@@ -103,6 +103,17 @@ export function specialRule(special: number): PackedRule {
   return { head: kindByte(CFA_SPECIAL, special), offsets: 0 };
 }
 
+/** Where a signal frame holds the interrupted stack pointer (x86-64), or x0 (arm64). */
+export const X86_SIGNAL_SP_OFFSET = 160;
+export const ARM64_SIGNAL_REGISTERS_OFFSET = 312;
+
+/** The rule of a signal frame of the kernel's form. */
+export function signalRule(isX86: boolean): PackedRule {
+  const offset = isX86 ? X86_SIGNAL_SP_OFFSET : ARM64_SIGNAL_REGISTERS_OFFSET;
+  const { head } = specialRule(SPECIAL_SIGNAL);
+  return { head, offsets: packOffsets(offset / WORD_BYTES, 0) };
+}
+
 export function packHead(cfaByte: number, fpByte: number): number {
   return cfaByte | (fpByte << 8);
 }

@@ -226,7 +226,7 @@ describe("arm64", () => {
   it("takes signal frames by their mark, and key B", () => {
     const marked = { ...cie, augmentation: "zRSB" };
     assert.deepEqual(rowsOf(marked, { start: TEXT + 4 }, { machine: EM_AARCH64 }), [
-      "3 signal",
+      "3 signal 312",
       "104 gap",
     ]);
   });
@@ -299,7 +299,7 @@ describe("CIEs", () => {
 
   it("of signal frames, which begin one byte before their code", () => {
     const cie = { augmentation: "zRS", instructions: signalStart };
-    assert.deepEqual(rowsOf(cie, { start: TEXT + 0x20 }), ["1f signal", "120 gap"]);
+    assert.deepEqual(rowsOf(cie, { start: TEXT + 0x20 }), ["1f signal 160", "120 gap"]);
   });
 
   it("of signal frames in another form", () => {
@@ -342,13 +342,13 @@ describe("code without FDEs", () => {
   };
 
   it("keeps frame pointers where prologues are", () => {
-    assert.deepEqual(rowsWith([0x55, 0x48, 0x89, 0xe5]), ["100 frame pointer"]);
-    assert.deepEqual(rowsWith([0x55, 0x48, 0x8b, 0xec]), ["100 frame pointer"]);
+    assert.deepEqual(rowsWith([0x55, 0x48, 0x89, 0xe5]), ["100 frame pointer", "1000 gap"]);
+    assert.deepEqual(rowsWith([0x55, 0x48, 0x8b, 0xec]), ["100 frame pointer", "1000 gap"]);
   });
 
   it("of arm64 keeps frame pointers where prologues are", () => {
     const stp = [0xfd, 0x7b, 0xbf, 0xa9];
-    assert.deepEqual(rowsWith(stp, { machine: EM_AARCH64 }), ["100 frame pointer"]);
+    assert.deepEqual(rowsWith(stp, { machine: EM_AARCH64 }), ["100 frame pointer", "1000 gap"]);
   });
 
   it("is a gap elsewhere", () => {
@@ -362,7 +362,7 @@ describe("code without FDEs", () => {
 
   it("has the stub of sigreturn", () => {
     const stub = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
-    assert.deepEqual(rowsWith(stub), ["100 gap", "1ff signal", "209 gap"]);
+    assert.deepEqual(rowsWith(stub), ["100 gap", "1ff signal 160", "209 rsp+8 u c-8", "1000 gap"]);
   });
 
   it("of .plt has its own rule", () => {

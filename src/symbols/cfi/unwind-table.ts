@@ -57,6 +57,7 @@ export interface UnwindStatistics {
   readonly reduced: Readonly<Record<CannotReason, RowsAndBytes>>;
   /** Code outside of FDEs by its rule; padding is not counted. */
   readonly framePointerBytes: number;
+  readonly followedBytes: number;
   readonly gapBytes: number;
 }
 
@@ -71,6 +72,8 @@ export interface UnwindTable extends UnwindRows {
 
 /** What is no longer than this between two functions only pads. */
 const PADDING_BYTES_MAX = 15;
+const { head: framePointerHead } = specialRule(SPECIAL_FRAME_POINTER);
+const { head: gapHead } = specialRule(SPECIAL_GAP);
 const EM_X86_64 = 62;
 const EM_AARCH64 = 183;
 /** A row needs some 8 bytes of call frame instructions and headers. */
@@ -147,6 +150,7 @@ class TableBuild {
   #overlapping = 0;
   #coveredBytes = 0;
   #framePointerBytes = 0;
+  #followedBytes = 0;
   #gapBytes = 0;
   /** For instructions; expressions are read by the CIE's own. */
   readonly #cursors = new Map<CfiCursor, CfiCursor>();
@@ -191,6 +195,7 @@ class TableBuild {
         coveredBytes: this.#coveredBytes,
         reduced: this.#reduced,
         framePointerBytes: this.#framePointerBytes,
+        followedBytes: this.#followedBytes,
         gapBytes: this.#gapBytes,
       },
     };
@@ -266,13 +271,13 @@ class TableBuild {
 
   #addGap(start: number, end: number): void {
     const rules = this.#gaps.rulesOf(start, end);
-    const isSpecial = (special: number) => {
-      const { head } = specialRule(special);
-      return (rule: { readonly head: number }) => rule.head === head;
-    };
-    if (rules.some(isSpecial(SPECIAL_FRAME_POINTER))) this.#framePointerBytes += end - start;
-    else if (rules.some(isSpecial(SPECIAL_GAP))) this.#gapBytes += end - start;
-    for (const { address, head, offsets } of rules) this.#rows.add(address, head, offsets);
+    for (const [index, { address, head, offsets }] of rules.entries()) {
+      this.#rows.add(address, head, offsets);
+      const byteCount = (rules[index + 1]?.address ?? end) - address;
+      if (head === framePointerHead) this.#framePointerBytes += byteCount;
+      else if (head === gapHead) this.#gapBytes += byteCount;
+      else this.#followedBytes += byteCount;
+    }
   }
 
   #addFde(fde: number, place: FdePlace): void {

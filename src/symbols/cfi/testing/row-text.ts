@@ -22,7 +22,10 @@ export function rowTexts(table: UnwindTable): string[] {
 
 /** A special rule by its name, else CFA, frame pointer and return address as readelf names them. */
 export function ruleText(rule: UnwindRule, machine: UnwindTable["machine"]): string {
-  if (rule.kind === CFA_SPECIAL) return SPECIALS[rule.register] as string;
+  if (rule.kind === CFA_SPECIAL) {
+    const name = SPECIALS[rule.register] as string;
+    return rule.cfaOffset === 0 ? name : `${name} ${rule.cfaOffset}`;
+  }
   const words = inReadelfWords(rule, machine);
   const cfa = words?.cfa === "exp" ? expressionText(rule) : words?.cfa;
   return `${cfa} ${words?.fp} ${words?.ra}`;
