@@ -33,6 +33,7 @@ import {
   FLOW_END,
   FLOW_INDIRECT,
   FLOW_JUMP,
+  FLOW_NEXT,
   FP_FROM_STACK,
   RBP,
   STACK_ADD,
@@ -51,6 +52,8 @@ const FAR_JUMPS_MAX = 65_536;
 /** More than this are tables between functions, or no code at all. */
 const INVALID_SHARE_MAX = 0.002;
 const FUNCTION_ALIGNMENT = 16;
+/** Of a function, among which it pushes something if it does. */
+const PROLOGUE_INSTRUCTIONS = 4;
 
 const BOUNDARY = 1;
 const CALLED = 2;
@@ -147,7 +150,8 @@ class StackFlow {
     const decoder = this.#decoder;
     let invalid = 0;
     let count = 0;
-    let isFresh = true;
+    let before = FLOW_END;
+    let isPadded = false;
     for (let at = 0; at < length; count++) {
       if (!decoder.decode(this.#bytes, at, length)) {
         invalid++;
@@ -156,11 +160,14 @@ class StackFlow {
       }
       this.#mark(at, BOUNDARY);
       const isAligned = (at + this.#misalignment) % FUNCTION_ALIGNMENT === 0;
+      // In a function only what jumps lead to is padded, or a call that does not return.
+      const isFresh = doesNotGoOn(before) || (before === FLOW_CALL && isPadded);
       if (isFresh && !decoder.isPadding && isAligned) this.#mark(at, FRESH);
       if (decoder.flow === FLOW_INDIRECT) this.#mark(at, INDIRECT);
       at += decoder.length;
       this.#markTargets(at);
-      if (!decoder.isPadding) isFresh = doesNotGoOn(decoder.flow);
+      isPadded = decoder.isPadding;
+      if (!isPadded) before = decoder.flow;
     }
     return invalid <= count * INVALID_SHARE_MAX;
   }
@@ -182,7 +189,9 @@ class StackFlow {
     let hasIndirectJump = false;
     for (let at = 1; at < this.#bytes.length; at++) {
       const mark = this.#marks[at] as number;
-      if (isFunctionStart(mark, hasIndirectJump)) {
+      const isStart =
+        isFunctionStart(mark) && (!isWeak(mark) || this.#isWeakStart(at, hasIndirectJump));
+      if (isStart) {
         starts.push(at);
         hasIndirectJump = false;
       }
@@ -190,6 +199,21 @@ class StackFlow {
     }
     starts.push(this.#bytes.length);
     return starts;
+  }
+
+  /** What lies behind padding may be where a jump table leads to; but there nothing is pushed. */
+  #isWeakStart(start: number, hasIndirectJump: boolean): boolean {
+    if (!hasIndirectJump) return true;
+    const decoder = this.#decoder;
+    let at = start;
+    for (let count = 0; count < PROLOGUE_INSTRUCTIONS; count++) {
+      if (!decoder.decode(this.#bytes, at, this.#bytes.length)) return false;
+      const { stack, operand, flow } = decoder;
+      if (stack === STACK_PUSH || (stack === STACK_ADD && operand < 0)) return true;
+      if (flow !== FLOW_NEXT) return false;
+      at += decoder.length;
+    }
+    return false;
   }
 
   #followAll(functions: readonly number[]): void {
@@ -284,12 +308,15 @@ class StackFlow {
   }
 }
 
-/** What only lies behind padding may be where a jump table leads to. */
-function isFunctionStart(mark: number, hasIndirectJump: boolean): boolean {
+function isFunctionStart(mark: number): boolean {
   if ((mark & BOUNDARY) === 0) return false;
   if ((mark & CALLED) !== 0) return true;
-  if ((mark & FRESH) === 0) return false;
-  return (mark & TAKEN) !== 0 || ((mark & JUMPED) === 0 && !hasIndirectJump);
+  return (mark & FRESH) !== 0 && ((mark & TAKEN) !== 0 || (mark & JUMPED) === 0);
+}
+
+/** Only padding tells of it. */
+function isWeak(mark: number): boolean {
+  return (mark & (CALLED | TAKEN)) === 0;
 }
 
 function doesNotGoOn(flow: number): boolean {
