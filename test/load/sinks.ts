@@ -51,6 +51,12 @@ export class Sinks implements AsyncDisposable {
     await this.otlpGrpc[Symbol.asyncDispose]();
   }
 
+  /** Begins to count anew: what came up to now was another agent's. */
+  forget(): void {
+    this.count();
+    for (const name of sinkNames) this.received[name].samples = 0;
+  }
+
   /** Of all batches that were counted. */
   get samples(): number {
     return this.received.otlp_http.samples + this.received.otlp_grpc.samples;

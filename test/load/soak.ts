@@ -88,6 +88,7 @@ export async function soak(options: SoakOptions): Promise<SoakRun> {
   writeFileSync(config, configuration(sinks, port, folder.path));
   const timeoutMs = options.churnMs + 10 * 60_000;
   await startOnce(config, folder.path);
+  sinks.forget();
   await using agent = await startObsforge(["run", "--config", config], {
     cwd: folder.path,
     timeoutMs,
