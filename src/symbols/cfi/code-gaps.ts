@@ -106,7 +106,7 @@ export class CodeGaps {
   #scannedBytes = 0;
   #signalStubs = 0;
   #followedBytes = 0;
-  #starts: readonly number[] | undefined;
+  #starts: Float64Array | undefined;
   /** In all gaps so far. */
   readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
@@ -165,9 +165,9 @@ export class CodeGaps {
     const isThere = offset + length <= this.#elf.access.size;
     if (!this.#isX86 || !isThere || this.#followedBytes + length > FLOW_BYTES_MAX) return undefined;
     this.#followedBytes += length;
-    this.#starts ??= [...functionStarts(this.#elf), this.#entry].sort((a, b) => a - b);
-    const inside = this.#starts.filter((address) => address >= start && address < end);
-    return followStack(this.#elf.access.read(offset, length), start, inside);
+    this.#starts ??= functionStarts(this.#elf);
+    const bytes = this.#elf.access.read(offset, length);
+    return followStack(bytes, start, between(this.#starts, start, end));
   }
 
   /** Ascending, without overlaps. */
@@ -245,6 +245,22 @@ function countX86Prologues(piece: Buffer): number {
     for (let at = piece.indexOf(prologue); at >= 0; at = piece.indexOf(prologue, at + 4)) count++;
   }
   return count;
+}
+
+/** The part of ascending addresses that is inside. */
+function between(addresses: Float64Array, start: number, end: number): Float64Array {
+  return addresses.subarray(firstFrom(addresses, start), firstFrom(addresses, end));
+}
+
+function firstFrom(addresses: Float64Array, address: number): number {
+  let low = 0;
+  let high = addresses.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((addresses[middle] as number) < address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function countReturns(bytes: Uint8Array): number {

@@ -4,6 +4,7 @@ import { isCollectorError } from "../../support/errors.ts";
 import { readElf } from "../elf/elf-file.ts";
 import { bytesAccess } from "../elf/random-access.ts";
 import { REMEMBERED_MAX } from "./rule-machine.ts";
+import { FLOW_BYTES_MAX } from "./stack-flow.ts";
 import {
   FrameWriter,
   TEXT,
@@ -205,6 +206,19 @@ describe("hostile call frame information [S5]", () => {
     assert.equal(statistics.fdes, count);
     assert.equal(statistics.outsideFdes, count - 1);
   });
+
+  for (const { name, code } of [
+    { name: "pushes", code: [0x50] },
+    { name: "jumps to the next instruction", code: [0xeb, 0] },
+    { name: "calls of the next instruction", code: [0xe8, 0, 0, 0, 0] },
+    { name: "jumps to the first instruction", code: [0xe9, 0, 0, 0, 0x80] },
+  ]) {
+    it(`4 MiB of ${name} without FDEs stay linear`, () => {
+      const text = new Uint8Array(FLOW_BYTES_MAX).map((_, at) => code[at % code.length] as number);
+      const { statistics } = build({ frame: [], text });
+      assert.ok(statistics.followedBytes > 0);
+    });
+  }
 
   it("answers or refuses at every truncation point", () => {
     const writer = new FrameWriter();

@@ -46,7 +46,7 @@ import {
 } from "./x86-instruction.ts";
 
 /** Code that is followed at once; a C library has 400 KiB, and all is kept twice meanwhile. */
-export const FLOW_BYTES_MAX: number = 8 * 1024 * 1024;
+export const FLOW_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Jumps into other functions' cold parts, of one piece of code. */
 const FAR_JUMPS_MAX = 65_536;
 /** More than this are tables between functions, or no code at all. */
@@ -87,7 +87,7 @@ const ENTRY: Readonly<StackState> = { depth: WORD_BYTES, frame: UNKNOWN, saved: 
  * The rules of the code, the first at its start, in ascending order. Undefined when the bytes do
  * not look like compiled code.
  *
- * @param starts  addresses of functions that symbols name, inside of the code or not
+ * @param starts  addresses of functions, inside of the code or not
  * @throws LIMIT_EXCEEDED  more than FLOW_BYTES_MAX
  */
 export function followStack(
@@ -99,7 +99,7 @@ export function followStack(
     throw limitExceeded("stack flow", "bytes of code", bytes.length, FLOW_BYTES_MAX);
   }
   const flow = new StackFlow(bytes, address % FUNCTION_ALIGNMENT);
-  for (const start of starts) flow.markFunction(start - address);
+  for (const start of starts) flow.mark(start - address, CALLED);
   return flow.run()?.map(({ at, ...rule }) => ({ address: address + at, ...rule }));
 }
 
@@ -125,11 +125,6 @@ class StackFlow {
     this.#depths = new Int32Array(bytes.length).fill(UNREACHED);
     this.#frames = new Int32Array(bytes.length);
     this.#saved = new Int32Array(bytes.length);
-  }
-
-  /** A function starts there, or somewhere else. */
-  markFunction(at: number): void {
-    this.#mark(at, CALLED);
   }
 
   run(): RuleAt[] | undefined {
@@ -158,12 +153,12 @@ class StackFlow {
         at++;
         continue;
       }
-      this.#mark(at, BOUNDARY);
+      this.mark(at, BOUNDARY);
       const isAligned = (at + this.#misalignment) % FUNCTION_ALIGNMENT === 0;
       // In a function only what jumps lead to is padded, or a call that does not return.
       const isFresh = doesNotGoOn(before) || (before === FLOW_CALL && isPadded);
-      if (isFresh && !decoder.isPadding && isAligned) this.#mark(at, FRESH);
-      if (decoder.flow === FLOW_INDIRECT) this.#mark(at, INDIRECT);
+      if (isFresh && !decoder.isPadding && isAligned) this.mark(at, FRESH);
+      if (decoder.flow === FLOW_INDIRECT) this.mark(at, INDIRECT);
       at += decoder.length;
       this.#markTargets(at);
       isPadded = decoder.isPadding;
@@ -174,12 +169,13 @@ class StackFlow {
 
   #markTargets(next: number): void {
     const { flow, target, leaTarget } = this.#decoder;
-    if (flow === FLOW_CALL) this.#mark(next + target, CALLED);
-    else if (flow === FLOW_JUMP || flow === FLOW_BRANCH) this.#mark(next + target, JUMPED);
-    if (leaTarget !== 0) this.#mark(next + leaTarget, TAKEN);
+    if (flow === FLOW_CALL) this.mark(next + target, CALLED);
+    else if (flow === FLOW_JUMP || flow === FLOW_BRANCH) this.mark(next + target, JUMPED);
+    if (leaTarget !== 0) this.mark(next + leaTarget, TAKEN);
   }
 
-  #mark(at: number, mark: number): void {
+  /** Nothing when it is outside of the code. */
+  mark(at: number, mark: number): void {
     if (at >= 0 && at < this.#bytes.length) this.#marks[at] = (this.#marks[at] as number) | mark;
   }
 
