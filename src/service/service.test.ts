@@ -24,8 +24,12 @@ function readerOn(port: number): object {
   return { pull: { exporter: { prometheus: { host: "127.0.0.1", port } } } };
 }
 
-async function serviceOf(metrics: object, lines: string[] = []) {
-  const parts = testComponents();
+async function serviceOf(
+  metrics: object,
+  lines: string[] = [],
+  onStop?: (name: string) => Promise<void>,
+) {
+  const parts = testComponents(onStop === undefined ? {} : { onStop });
   const definitions = new Definitions([parts.receiver, parts.exporter]);
   const value = {
     receivers: { test: null },
@@ -135,6 +139,18 @@ describe("Service", () => {
       "stop receiver test",
       "stop exporter test",
     ]);
+  });
+
+  it("tells of a stop that fails once, not again when it is disposed of", async () => {
+    const { service } = await serviceOf({ level: "none" }, [], async (name) => {
+      if (name === "exporter test") throw new Error("the disk is full");
+    });
+    const run = async (): Promise<void> => {
+      await using running = service;
+      await running.start();
+      await running.stop();
+    };
+    await assert.rejects(run(), { message: "the disk is full" });
   });
 
   it("answers no metrics after a start that failed", async () => {

@@ -107,9 +107,11 @@ export class Service implements AsyncDisposable {
   }
 
   /** Gives back what `stop` did not, and delivers nothing: the way out after an error. */
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#ending ??= this.#finish(() => this.#graph.abandon());
-    return this.#ending;
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Who stopped it hears of its failure.
+    if (this.#ending !== undefined) return this.#ending.catch(() => {});
+    this.#ending = this.#finish(() => this.#graph.abandon());
+    await this.#ending;
   }
 
   async #finish(finishGraph: () => Promise<void>): Promise<void> {
