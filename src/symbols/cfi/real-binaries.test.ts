@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, globSync, openSync, realpathSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  globSync,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
 import { describe, it } from "node:test";
 import { requirement } from "../../../test/support/requirements.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
@@ -69,6 +77,15 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
     });
   }
 
+  it("the vdso: every row is readelf's", {
+    skip: vdso() === undefined && "needs a vdso",
+  }, (test) => {
+    using folder = temporaryFolder();
+    const path = folder.file("vdso.so");
+    writeFileSync(path, vdso() as Uint8Array);
+    test.diagnostic(checkFile(path, 1));
+  });
+
   for (const { name, flags } of crossBuilt) {
     it(`${name}: every row is readelf's`, { skip: requirement("clang", "lld") }, (test) => {
       using folder = temporaryFolder();
@@ -87,6 +104,22 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
     });
   }
 });
+
+/** The kernel's code in this process; undefined where it has none, or none for x86-64. */
+function vdso(): Uint8Array | undefined {
+  const maps = readFileSync("/proc/self/maps", "latin1");
+  const found = /^(\w+)-(\w+) .*\[vdso\]$/m.exec(maps);
+  if (found === null || process.arch !== "x64") return undefined;
+  const [start, end] = found.slice(1).map((hex) => Number.parseInt(hex, 16)) as [number, number];
+  const fd = openSync("/proc/self/mem", "r");
+  try {
+    const bytes = new Uint8Array(end - start);
+    readSync(fd, bytes, 0, bytes.length, start);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function checkFile(path: string, exactShareMin: number): string {
   const fd = openSync(path, "r");

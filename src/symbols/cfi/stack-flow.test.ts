@@ -56,7 +56,7 @@ const functions: { name: string; hex: string; rules: string[]; starts?: number[]
   {
     name: "two ways out",
     hex: "53 85ff 7404 5b c3 9090 5b c3",
-    rules: ["0 rsp+8 u c-8", "1 rsp+16 u c-8", "6 rsp+8 u c-8", "7 rsp+16 u c-8", "a rsp+8 u c-8"],
+    rules: ["0 rsp+8 u c-8", "1 rsp+16 u c-8", "6 rsp+8 u c-8", "9 rsp+16 u c-8", "a rsp+8 u c-8"],
   },
   {
     name: "alloca by the frame pointer",

@@ -51,6 +51,9 @@ export const FLOW_BYTES_MAX: number = 4 * 1024 * 1024;
 const FAR_JUMPS_MAX = 65_536;
 /** More than this are tables between functions, or no code at all. */
 const INVALID_SHARE_MAX = 0.002;
+/** Compiled code has a rule for each 30 bytes or more, but for the smallest pieces. */
+const BYTES_PER_RULE_MIN = 8;
+const RULES_SPARED = 256;
 const FUNCTION_ALIGNMENT = 16;
 /** Of a function, among which it pushes something if it does. */
 const PROLOGUE_INSTRUCTIONS = 4;
@@ -289,13 +292,16 @@ class StackFlow {
     }
   }
 
-  #rules(): RuleAt[] {
+  /** Undefined when they are too many for code. */
+  #rules(): RuleAt[] | undefined {
     const rules: RuleAt[] = [];
+    const countMax = RULES_SPARED + this.#bytes.length / BYTES_PER_RULE_MIN;
     let last: PackedRule | undefined;
     for (let at = 0; at < this.#bytes.length; at++) {
       if (this.#depths[at] === UNREACHED) continue;
       const rule = ruleOf(this.#stateAt(at));
       if (rule.head === last?.head && rule.offsets === last.offsets) continue;
+      if (rules.length > countMax) return undefined;
       rules.push({ at, ...rule });
       last = rule;
     }
