@@ -51,6 +51,7 @@ export interface FrameSection {
 /** One CIE with what its instructions made of no rules. */
 export interface Cie extends InstructionFormat {
   readonly section: CfiCursor;
+  readonly kind: FrameSection["kind"];
   readonly isSignalFrame: boolean;
   readonly hasAugmentationData: boolean;
   readonly segmentBytes: number;
@@ -210,6 +211,7 @@ function readCie(cursor: CfiCursor, section: FrameSection, machine: RuleMachine)
   if (pointerEncoding === undefined || cursor.overrun) return undefined;
   const cie = {
     section: cursor,
+    kind: section.kind,
     codeAlignment,
     dataAlignment,
     returnRegister,

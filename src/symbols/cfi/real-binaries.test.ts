@@ -13,13 +13,14 @@ import { describe, it } from "node:test";
 import { requirement } from "../../../test/support/requirements.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { readElf } from "../elf/elf-file.ts";
-import { fileAccess } from "../elf/random-access.ts";
+import { bytesAccess, fileAccess } from "../elf/random-access.ts";
 import {
   inReadelfWords,
   type ReadelfFde,
   type ReadelfRow,
   readelfFrames,
 } from "./testing/readelf-frames.ts";
+import { ruleText } from "./testing/row-text.ts";
 import { findRule } from "./unwind-step.ts";
 import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
 
@@ -55,6 +56,12 @@ const C_SOURCE = `
   int recursive(long n) { long words[40]; return n ? recursive(n - 1) + sink(words, n) : 0; }
   int huge(long n) { char bytes[300000]; return sink(bytes, n) + 1; }`;
 
+/** What rules of Go's x86-64 .debug_frame become in a leaf. */
+const GO_LEAF: Readonly<Record<string, string>> = {
+  "rsp+8": "leaf rsp+8 u c-8",
+  "rsp+16": "leaf rsp+16 c-16 c-8",
+};
+
 const crossBuilt = [
   { name: "x86-64 -O2", flags: ["--target=x86_64-linux-gnu", "-O2"] },
   { name: "x86-64 -O0", flags: ["--target=x86_64-linux-gnu", "-O0"] },
@@ -84,6 +91,25 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
     const path = folder.file("vdso.so");
     writeFileSync(path, vdso() as Uint8Array);
     test.diagnostic(checkFile(path, 1));
+  });
+
+  it("Go: frame pointers, and the stack pointer in leaves", { skip: requirement("go") }, () => {
+    using folder = temporaryFolder();
+    const program = folder.file("hello");
+    writeFileSync(folder.file("hello.go"), 'package main\nfunc main() { println("hello") }\n');
+    const env = { ...process.env, GO111MODULE: "off", CGO_ENABLED: "0" };
+    execFileSync("go", ["build", "-o", program, folder.file("hello.go")], { env, stdio: "pipe" });
+    const table = buildUnwindTable(readElf(bytesAccess(readFileSync(program), program)));
+    assert.ok("rows" in table);
+    for (const { start, end, rows } of readelfFrames(program, table.machine)) {
+      for (const { address, cfa } of rows.filter((row) => row.address < end)) {
+        const later = rows.some((row) => row.address === address && row.cfa !== cfa);
+        const rule = findRule(table, address);
+        const expected = GO_LEAF[cfa] ?? "frame pointer";
+        if (later || rule === undefined) continue;
+        assert.equal(ruleText(rule, table.machine), expected, `0x${start.toString(16)} ${cfa}`);
+      }
+    }
   });
 
   for (const { name, flags } of crossBuilt) {

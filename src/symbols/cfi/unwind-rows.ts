@@ -18,6 +18,7 @@
  *   4  RA_REGISTER  sp + cfa_offset, and the return address is in the register (leaf only)
  *   5  INDEXED      *(sp + cfa_offset + register × 8) + extra (leaf only)
  *   6  FAR          register + (extra << 16 | cfa_offset without a sign): frames up to 16 MiB
+ *   7  LEAF         in the leaf register + cfa_offset; in other frames SPECIAL frame pointer holds
  *
  *   fp kind         x86-64: return address at CFA − 8, the caller's rbp is
  *   0  SAME         unchanged
@@ -61,6 +62,7 @@ export const CFA_PLT = 3;
 export const CFA_RA_REGISTER = 4;
 export const CFA_INDEXED = 5;
 export const CFA_FAR = 6;
+export const CFA_LEAF = 7;
 
 export const SPECIAL_CANNOT = 0;
 export const SPECIAL_END = 1;

@@ -7,6 +7,7 @@ import {
   CFA_DEREF,
   CFA_FAR,
   CFA_INDEXED,
+  CFA_LEAF,
   CFA_PLT,
   CFA_RA_REGISTER,
   CFA_SPECIAL,
@@ -160,7 +161,7 @@ class FrameStep {
       case SPECIAL_SIGNAL:
         return this.#signal();
       case SPECIAL_FRAME_POINTER:
-        return fp === 0n ? { end: "zero_frame_pointer" } : this.#framePointer(fp);
+        return this.#framePointer();
       case SPECIAL_GAP:
         return fp === 0n ? { end: "zero_frame_pointer" } : { failed: "no_rule" };
       default:
@@ -169,6 +170,7 @@ class FrameStep {
   }
 
   byCfa(): UnwindStep {
+    if (this.#rule.kind === CFA_LEAF && !this.#registers.isExact) return this.#framePointer();
     const cfa = this.#cfa();
     if (typeof cfa !== "bigint") return cfa;
     return this.#isX86 ? this.#x86(cfa) : this.#arm64(cfa);
@@ -184,7 +186,8 @@ class FrameStep {
     }
     const value = this.#register(register);
     if (value === undefined) return { failed: "unknown_register" };
-    if (kind === CFA_AT_REGISTER || kind === CFA_FAR) return (value + offset) & WORD_MASK;
+    if (kind === CFA_AT_REGISTER || kind === CFA_FAR || kind === CFA_LEAF)
+      return (value + offset) & WORD_MASK;
     if (kind !== CFA_DEREF && kind !== CFA_INDEXED) return { failed: "no_rule" };
     const at = kind === CFA_DEREF ? value + offset : sp + offset + value * WORD_BYTES;
     const word = this.#read(at & WORD_MASK);
@@ -253,7 +256,9 @@ class FrameStep {
     return { caller: { pc: signedPc & USER_ADDRESS_MASK, sp, fp, lr: 0n, isExact: false } };
   }
 
-  #framePointer(fp: bigint): UnwindStep {
+  #framePointer(): UnwindStep {
+    const { fp } = this.#registers;
+    if (fp === 0n) return { end: "zero_frame_pointer" };
     const callersFp = this.#read(fp);
     const pc = this.#read(fp + WORD_BYTES);
     if (callersFp === undefined || pc === undefined) return { failed: "unread_memory" };

@@ -12,6 +12,7 @@ import {
   readFdes,
 } from "./frame-section.ts";
 import { readFrameSections } from "./frame-sections.ts";
+import { toGoRule } from "./go-rules.ts";
 import {
   Arm64Compiler,
   type CannotReason,
@@ -142,6 +143,7 @@ class TableBuild {
   readonly #compiler: RuleCompiler;
   readonly #rows: RowBuilder;
   readonly #gaps: CodeGaps;
+  readonly #isGo: boolean;
   readonly #fdes: FdeColumns;
   /** Numbers of FDEs by address. */
   readonly #order: Float64Array;
@@ -164,6 +166,7 @@ class TableBuild {
     this.#ranges = ranges;
     this.#machine = new RuleMachine(this.#architecture);
     this.#compiler = this.#architecture === X86_64 ? new X86Compiler() : new Arm64Compiler();
+    this.#isGo = elf.goBuildId !== "";
     this.#gaps = new CodeGaps(elf, this.#architecture);
     this.#fdes = this.#readFdes(sections);
     const start = ranges[0]?.start ?? 0;
@@ -303,6 +306,10 @@ class TableBuild {
     this.#noteReason(address);
     compiler.compile(state, cie);
     this.#reason = compiler.reason;
+    if (this.#isGo && cie.kind === "debug_frame") {
+      toGoRule(compiler);
+      this.#reason = undefined;
+    }
     // The return address of a signal frame is its first byte, and is looked up one byte before.
     const isPadded = cie.isSignalFrame && address === start && covered < start;
     this.#rows.add(isPadded ? address - 1 : address, compiler.head, compiler.offsets);

@@ -5,6 +5,7 @@ import {
   ARM_LR_FP,
   CFA_AT_REGISTER,
   CFA_FAR,
+  CFA_LEAF,
   CFA_RA_REGISTER,
   CFA_SPECIAL,
   FP_AT_CFA,
@@ -121,7 +122,7 @@ export function inReadelfWords(
   }
   const isX86 = machine === "x86_64";
   let cfa = "exp";
-  if (kind === CFA_AT_REGISTER || kind === CFA_FAR)
+  if (kind === CFA_AT_REGISTER || kind === CFA_FAR || kind === CFA_LEAF)
     cfa = withOffset(cfaName(register, isX86), cfaOffset);
   if (kind === CFA_RA_REGISTER) cfa = withOffset("rsp", cfaOffset);
   if (!isX86) return { cfa, ...arm64Registers(rule) };

@@ -1,4 +1,4 @@
-import { CFA_PLT, CFA_SPECIAL, PAGE_BYTES, WORDS_PER_ROW } from "../unwind-rows.ts";
+import { CFA_LEAF, CFA_PLT, CFA_SPECIAL, PAGE_BYTES, WORDS_PER_ROW } from "../unwind-rows.ts";
 import { ruleOf, type UnwindRule } from "../unwind-step.ts";
 import type { UnwindTable } from "../unwind-table.ts";
 import { TEXT } from "./cfi-writer.ts";
@@ -28,7 +28,8 @@ export function ruleText(rule: UnwindRule, machine: UnwindTable["machine"]): str
   }
   const words = inReadelfWords(rule, machine);
   const cfa = words?.cfa === "exp" ? expressionText(rule) : words?.cfa;
-  return `${cfa} ${words?.fp} ${words?.ra}`;
+  const leaf = rule.kind === CFA_LEAF ? "leaf " : "";
+  return `${leaf}${cfa} ${words?.fp} ${words?.ra}`;
 }
 
 function expressionText({ kind, register, cfaOffset, fpExtra }: UnwindRule): string {
