@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
+import { components } from "../src/components.ts";
 import { checked } from "../src/config/check.ts";
+import { forward } from "../src/connectors/forward/index.ts";
 import { debug } from "../src/exporters/debug/index.ts";
 import { otlpGrpc } from "../src/exporters/otlp_grpc/index.ts";
 import { otlpHttp } from "../src/exporters/otlp_http/index.ts";
@@ -104,6 +106,13 @@ const candidates: readonly Candidate[] = [
     output: (sink) => sink.total,
   },
   {
+    type: forward.type,
+    skip: false,
+    create: (context) => forward.create(checked(forward.config), context),
+    feed: consumeOne,
+    output: (sink) => sink.total,
+  },
+  {
     type: singleFile.type,
     skip: false,
     create: (context, folder) =>
@@ -189,6 +198,24 @@ async function tried(candidate: Candidate, trial: (trial: Trial) => Promise<void
   const component = await candidate.create({ ...testContext({ shared }), next: sink }, folder);
   await trial({ component, output: () => candidate.output(sink, folder) });
 }
+
+describe("the contract", () => {
+  it("is tried on every component that there is", () => {
+    const tried = candidates.map(({ type }) => type).sort();
+    assert.deepEqual(tried, components.map(({ type }) => type).sort());
+  });
+
+  for (const { type, config } of components) {
+    it(`is the same for ${type} with every default written out`, () => {
+      const fields = Object.entries(config.info.fields ?? {});
+      const needed = fields.filter(([, { info }]) => info.isRequired);
+      const least = Object.fromEntries(needed.map(([key]) => [key, "http://localhost:1"]));
+      const written = fields.filter(([, { info }]) => info.default !== undefined);
+      const defaults = Object.fromEntries(written.map(([key, { info }]) => [key, info.default]));
+      assert.deepEqual(checked(config, { ...least, ...defaults }), checked(config, least));
+    });
+  }
+});
 
 for (const candidate of candidates) {
   describe(`component ${candidate.type}`, { skip: candidate.skip }, () => {
