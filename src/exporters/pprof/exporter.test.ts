@@ -266,4 +266,16 @@ describe("pprof exporter", () => {
       failure("NOT_FOUND", /file\/profiles/),
     );
   });
+
+  it("ends where a folder's parent is there and takes none", async () => {
+    // Node's own recursive mkdir never comes back from here.
+    await assert.rejects(exporterTo("/proc/none/profiles"), failure("NOT_FOUND", /\/proc\/none/));
+  });
+
+  it("makes all parents that are missing", async () => {
+    using folder = temporaryFolder();
+    const exporter = await exporterTo(folder.file("a/b/c"));
+    await exporter.consume(batchAt(0));
+    assert.equal(readdirSync(folder.file("a/b/c")).length, 1);
+  });
 });

@@ -1,4 +1,4 @@
-import { lchown, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { lchown, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileError, writeFileAtomically } from "../../support/atomic-file.ts";
 import { callingUser } from "../../support/calling-user.ts";
@@ -170,11 +170,30 @@ export class ProfileFolder {
 
 /** Makes a folder with its parents; what was not there becomes that of the user who called sudo. */
 async function makeFolder(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true });
+  const first = await makeWithParents(resolve(directory));
   const owner = callingUser();
   if (first === undefined || owner === undefined) return;
   for (let path = directory; path.length >= first.length; path = dirname(path)) {
     await lchown(path, owner.uid, owner.gid);
+  }
+}
+
+/**
+ * The outermost folder that was made, undefined when all were there. Not by Node's `recursive`,
+ * which never ends where a parent is there and making a folder in it gives ENOENT, as in /proc.
+ */
+async function makeWithParents(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path);
+    return path;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return undefined;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    const first = await makeWithParents(dirname(path));
+    if (first === undefined) throw error;
+    await mkdir(path);
+    return first;
   }
 }
 
