@@ -13,8 +13,8 @@ export interface Bar {
 const VIRTUAL_HOUR_SECONDS = 600;
 /** What a heap that is left to V8's pace moves by itself, over an hour's reports. */
 const GROWTH_MIB_MAX = 8;
-/** Three senders, each with up to ten batches on their way, beside what the agent alone takes. */
-const PEAK_MIB_MAX = 160;
+/** That of the agent alone, with three senders and what is on their way beside it. */
+const PEAK_MIB_MAX = 150;
 /** The connections of two HTTP clients with IN_FLIGHT_MAX requests each, which are kept. */
 const MORE_SOCKETS_MAX = 20;
 /** Executables that were met within the window that is not sent yet. */
