@@ -6,6 +6,7 @@ import { FRAME_TYPE, frameTypesText } from "./frame-types.ts";
 import { type Attribute, labelTextKey, valueNote } from "./notes.ts";
 import type { SampleTable } from "./sample-table.ts";
 import type { StringIndex } from "./string-index.ts";
+import { valueToJson } from "./value-json.ts";
 
 /** A label as it is written: texts by their index in the file. */
 export interface Label {
@@ -26,7 +27,8 @@ export const SPAN_ID = "span_id";
  * that order gets another, and `renamed` says so.
  */
 export class LabelMaker {
-  readonly resourceKeys: readonly string[];
+  /** Of the labels made so far and to be made, those of resources. */
+  readonly resourceKeys: string[];
   /** Attribute keys by the label that stands for them, for those that differ. */
   readonly renamed: Map<string, string> = new Map();
   readonly hasLinks: boolean;
@@ -42,6 +44,9 @@ export class LabelMaker {
   /** By location, once it was asked for. */
   readonly #impliedTypes: (boolean | undefined)[] = [];
   readonly #valueNotes = new Map<string, string>();
+  /** What each text of a key stands for: a note says so for all labels that have both. */
+  readonly #valueOfText = new Map<string, string>();
+  readonly #taken = new Set<string>();
   readonly #resourceNames = new Map<string, string>();
   readonly #sampleNames = new Map<string, string>();
 
@@ -95,7 +100,7 @@ export class LabelMaker {
 
   /** Names every label before the first is made, so that equal keys have equal labels. */
   #nameLabels(): void {
-    const taken = new Set<string>();
+    const taken = this.#taken;
     if (this.hasLinks) taken.add(TRACE_ID).add(SPAN_ID);
     if (this.hasFrameTypes) taken.add(FRAME_TYPE);
     for (const resource of this.#samples.resources) {
@@ -107,6 +112,7 @@ export class LabelMaker {
         this.#name(this.#sampleNames, key, taken);
       }
     }
+    for (const name of this.#sampleNames.values()) taken.add(name);
   }
 
   #name(names: Map<string, string>, key: string, taken: ReadonlySet<string>): void {
@@ -169,7 +175,7 @@ export class LabelMaker {
 
   #labelsOf(names: ReadonlyMap<string, string>, attribute: Attribute): Label[] {
     const { value, unit } = attribute;
-    const key = names.get(attribute.key) ?? attribute.key;
+    const key = this.#keyFor(names, attribute);
     if (value.type === "array" && isPlainList(value.value)) {
       return value.value.map((item) => this.#plainLabel(key, item, unit));
     }
@@ -179,6 +185,37 @@ export class LabelMaker {
       this.#valueNotes.getOrInsertComputed(textKey, () => valueNote(key, text, value));
     }
     return [this.#plainLabel(key, value, unit)];
+  }
+
+  /**
+   * The label's name: where its text stands for a value of another type already, as `true` may be
+   * a text and a boolean, it is another one.
+   */
+  #keyFor(names: ReadonlyMap<string, string>, attribute: Attribute): string {
+    const usual = names.get(attribute.key) ?? attribute.key;
+    const meanings = textMeanings(attribute.value);
+    let name = usual;
+    const isOfResource = names === this.#resourceNames;
+    const isOurs = (alias: string): boolean =>
+      this.renamed.get(alias) === attribute.key &&
+      this.resourceKeys.includes(alias) === isOfResource;
+    const isFree = (): boolean => name === usual || !this.#taken.has(name) || isOurs(name);
+    while (!this.#canMean(name, meanings) || !isFree()) name = `attribute.${name}`;
+    for (const [text, meaning] of meanings) {
+      this.#valueOfText.set(labelTextKey(name, text), meaning);
+    }
+    if (name === usual || this.renamed.has(name)) return name;
+    this.renamed.set(name, attribute.key);
+    this.#taken.add(name);
+    if (isOfResource) this.resourceKeys.push(name);
+    return name;
+  }
+
+  #canMean(name: string, meanings: readonly (readonly [string, string])[]): boolean {
+    return meanings.every(([text, meaning]) => {
+      const known = this.#valueOfText.get(labelTextKey(name, text));
+      return known === undefined || known === meaning;
+    });
   }
 
   /**
@@ -200,6 +237,18 @@ export class LabelMaker {
     };
   }
 }
+
+/** The texts of a value's labels, and what value each is; an integer has none. */
+function textMeanings(value: AttributeValue): readonly (readonly [string, string])[] {
+  if (value.type === "int") return [];
+  if (value.type === "string") return [[value.value, PLAIN_TEXT]];
+  if (value.type === "array" && isPlainList(value.value)) {
+    return value.value.flatMap(textMeanings);
+  }
+  return [[valueText(value), JSON.stringify(valueToJson(value))]];
+}
+
+const PLAIN_TEXT = "";
 
 const NO_LABELS: readonly Label[] = [];
 

@@ -8,8 +8,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { requirement } from "../../../test/support/requirements.ts";
 import { FILE_LIMITS, NETWORK_LIMITS } from "../../support/limits.ts";
+import type { AttributeValue } from "../attribute-value.ts";
 import { decodeOtlp } from "../otlp/decode.ts";
-import type { ProfileBatch } from "../profile.ts";
+import { emptyProfile, ProfileBatch } from "../profile.ts";
 import { resolvedSamples, sampleMultiset } from "../resolved.ts";
 import { arbitraryBatch } from "../testing/arbitrary-batch.ts";
 import { genuinePayloads } from "../testing/genuine-payloads.ts";
@@ -111,6 +112,55 @@ describe("pprof of other programs", () => {
   it("refuses broken gzip", () => {
     const cut = testdata("go-cpu.pb.gz").subarray(0, 100);
     assert.throws(() => decodePprof(cut, FILE_LIMITS), { code: "INPUT_MALFORMED" });
+  });
+});
+
+describe("pprof of values that look alike", () => {
+  const values: readonly AttributeValue[] = [
+    { type: "empty" },
+    { type: "string", value: "" },
+    { type: "bytes", value: new Uint8Array() },
+    { type: "bool", value: true },
+    { type: "string", value: "true" },
+    { type: "string", value: "01" },
+    { type: "bytes", value: Uint8Array.of(1) },
+    { type: "double", value: 1 },
+    { type: "int", value: 1n },
+    { type: "string", value: "1" },
+    { type: "array", value: ["true", "1"].map((text) => ({ type: "string", value: text })) },
+    { type: "string", value: "[true,1]" },
+    {
+      type: "array",
+      value: [
+        { type: "bool", value: true },
+        { type: "int", value: 1n },
+      ],
+    },
+  ];
+
+  it("tells them apart, of resources and of samples, in any order", () => {
+    const some = fc.shuffledSubarray([...values], { minLength: 2 });
+    const property = fc.property(some, some, (ofResources, ofSamples) => {
+      const batch = new ProfileBatch();
+      const { attributes, attributeSets, strings } = batch.dictionary;
+      for (const value of ofResources) {
+        const profile = emptyProfile();
+        for (const [place, own] of ofSamples.entries()) {
+          const row = attributes.intern(strings.intern("key"), own, 0);
+          profile.samples.push(0, attributeSets.intern([row]), 0, 1 + place);
+        }
+        const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
+        batch.resourceProfiles.push({
+          resource: { attributes: [{ key: "key", value }], droppedAttributesCount: 0 },
+          schemaUrl: "",
+          scopeProfiles: [{ scope, schemaUrl: "", profiles: [profile] }],
+        });
+      }
+      const bytes = encodePprof(batch);
+      assert.deepEqual(checkPprof(bytes, FILE_LIMITS), []);
+      assert.deepEqual(sumsByType(decodePprof(bytes, FILE_LIMITS)), sumsByType(batch));
+    });
+    fc.assert(property, { numRuns: 200 });
   });
 });
 
