@@ -15,7 +15,6 @@ import { FrameCache } from "./frame-cache.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
 import {
-  type FramesOfAddresses,
   type SentFile,
   type WorkerAnswer,
   type WorkerAnswers,
@@ -154,6 +153,7 @@ export class Symbolizer implements AsyncDisposable {
   /** Reads where the running kernel lies. */
   async kernelLayout(): Promise<KernelLayout> {
     const facts = await this.#ask<"kernel-facts">({ kind: "kernel-facts" }, "kernel");
+    this.#kernelFrames.clear();
     return new KernelLayout({ ...HIDDEN_KERNEL, ...facts });
   }
 
@@ -161,7 +161,8 @@ export class Symbolizer implements AsyncDisposable {
   async symbolizeKernel(addresses: BigUint64Array): Promise<NamedAddresses> {
     const known = Array.from(addresses, (address) => this.#kernelFrames.get(address));
     const asked = addresses.filter((_, index) => known[index] === undefined);
-    const found = asked.length === 0 ? [] : await this.#askKernel(asked);
+    const question = { kind: "kernel-symbolize", addresses: asked } as const;
+    const found = asked.length === 0 ? [] : await this.#ask<"kernel-symbolize">(question, "kernel");
     if (this.#kernelFrames.size + asked.length > KERNEL_FRAMES_MAX) this.#kernelFrames.clear();
     if (!isMissing(found)) {
       for (const [index, address] of asked.entries()) {
@@ -169,10 +170,6 @@ export class Symbolizer implements AsyncDisposable {
       }
     }
     return filled(known, found);
-  }
-
-  #askKernel(addresses: BigUint64Array): Promise<FramesOfAddresses | Missing> {
-    return this.#ask<"kernel-symbolize">({ kind: "kernel-symbolize", addresses }, "kernel");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

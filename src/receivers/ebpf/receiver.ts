@@ -299,6 +299,7 @@ export class EbpfReceiver implements Receiver {
     if (window.isEmpty) return;
     try {
       await running.services.executables.settled();
+      running.kernel = await running.services.kernelLayout();
       const batch = this.#batchOf(running, { window, windowStartNs, periodNs });
       await this.#context.next.consume(batch);
     } catch (error) {
@@ -365,7 +366,8 @@ interface Running extends WindowState {
   readonly processes: ProcessTable;
   readonly sampler: OnCpuSampler;
   readonly services: SymbolServices;
-  readonly kernel: KernelLayout;
+  /** As it was when the last batch was made: modules come and go. */
+  kernel: KernelLayout;
   readonly containers: ContainerIds;
   /** Of the clocks, and what they are to be changed to. */
   frequencyHz: number;
