@@ -1,27 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { emptyProfile, ProfileBatch } from "../profiles/profile.ts";
+import type { ProfileBatch } from "../profiles/profile.ts";
 import { sleep } from "../support/clock.ts";
 import { CollectorError } from "../support/errors.ts";
 import { MetricRegistry } from "../support/metrics.ts";
 import { DeliveryError, type DeliveryResult } from "./component.ts";
 import { Graph } from "./graph.ts";
 import { findCycle, type GraphSpec, type PipelineSpec } from "./graph-spec.ts";
+import { batchOfRows } from "./testing/batch.ts";
 import { testContext } from "./testing/context.ts";
 import { type Behaviour, testComponents } from "./testing/journal-components.ts";
-
-function batchOf(samples: number): ProfileBatch {
-  const batch = new ProfileBatch();
-  const profile = emptyProfile();
-  for (let sample = 0; sample < samples; sample++) profile.samples.push(0, 0, 0, 1);
-  const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
-  batch.resourceProfiles.push({
-    resource: { attributes: [], droppedAttributesCount: 0 },
-    schemaUrl: "",
-    scopeProfiles: [{ scope, schemaUrl: "", profiles: [profile] }],
-  });
-  return batch;
-}
 
 /** "r > p1 p2 > e": ids that begin with r, p, x (changes batches), e and c (connector). */
 function pipelineOf(text: string): PipelineSpec {
@@ -70,7 +58,7 @@ describe("Graph", () => {
   it("has one instance of a receiver and an exporter that two pipelines share", async () => {
     const { graph, journal, send } = await graphOf({ profiles: "r > p > e", two: "r > p > e" });
     await graph.start();
-    await send("r", batchOf(3));
+    await send("r", batchOfRows(3));
     await graph.stop();
     const times = (line: string): number => journal.filter((entry) => entry === line).length;
     assert.equal(times("start receiver r"), 1);
@@ -87,7 +75,7 @@ describe("Graph", () => {
     const pipelines = { plain: "r > p > e1", first: "r > x1 > e2", second: "r > x2 > e3" };
     const { graph, send } = await graphOf(pipelines, { onExport });
     await graph.start();
-    const batch = batchOf(2);
+    const batch = batchOfRows(2);
     await send("r", batch);
     await graph.stop();
     assert.equal(new Set(seen).size, 3);
@@ -103,7 +91,7 @@ describe("Graph", () => {
   it("feeds a pipeline from another by a connector", async () => {
     const { graph, journal, send } = await graphOf({ in: "r > > c", out: "c > p > e" });
     await graph.start();
-    await send("r", batchOf(1));
+    await send("r", batchOfRows(1));
     await graph.stop();
     const consumed = journal.filter((entry) => entry.startsWith("consume"));
     assert.deepEqual(consumed, [
@@ -130,7 +118,7 @@ describe("Graph", () => {
       { onExport: () => sleep(50) },
     );
     await graph.start();
-    await send("r", batchOf(5));
+    await send("r", batchOfRows(5));
     assert.ok(!journal.includes("consume exporter e 5"));
     await graph.stop();
     assert.ok(journal.includes("consume exporter e 5"));
@@ -150,7 +138,7 @@ describe("Graph", () => {
       { onExport, onStop },
     );
     await graph.start();
-    await send("r", batchOf(3));
+    await send("r", batchOfRows(3));
     const start = performance.now();
     await graph.stop();
     assert.ok(performance.now() - start < 190, "one after the other");
@@ -172,8 +160,8 @@ describe("Graph", () => {
     };
     const { graph, send, registry } = await graphOf({ profiles: "r > > e" }, { onExport });
     await graph.start();
-    await send("r", batchOf(5));
-    await send("r", batchOf(5));
+    await send("r", batchOfRows(5));
+    await send("r", batchOfRows(5));
     await graph.stop();
     const value = (name: string): number | undefined =>
       registry.value(`otelcol_exporter_${name}_profile_samples`, { exporter: "e" });
@@ -187,7 +175,7 @@ describe("Graph", () => {
     };
     const { graph, send, registry } = await graphOf({ profiles: "r > > e1 e2" }, { onExport });
     await graph.start();
-    for (const samples of [1, 2, 3]) await send("r", batchOf(samples));
+    for (const samples of [1, 2, 3]) await send("r", batchOfRows(samples));
     await graph.stop();
     const value = (name: string, kind: string, id: string): number | undefined =>
       registry.value(`otelcol_${name}_profile_samples`, { [kind]: id });
@@ -204,7 +192,7 @@ describe("Graph", () => {
       id === "e1" ? hanging.promise : Promise.resolve();
     const { graph, send, registry } = await graphOf({ profiles: "r > > e1 e2" }, { onExport });
     await graph.start();
-    for (let batch = 0; batch < 25; batch++) await send("r", batchOf(1));
+    for (let batch = 0; batch < 25; batch++) await send("r", batchOfRows(1));
     hanging.resolve();
     await graph.stop();
     const value = (name: string, id: string): number | undefined =>

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { codeSource } from "../config/check.ts";
+import { batchOfRows } from "../pipeline/testing/batch.ts";
 import { testComponents } from "../pipeline/testing/journal-components.ts";
-import { emptyProfile, ProfileBatch } from "../profiles/profile.ts";
 import { createLogger } from "../support/logger.ts";
 import { readConfiguration } from "./configuration.ts";
 import { Definitions } from "./definitions.ts";
@@ -41,25 +41,12 @@ async function serviceOf(
   return { ...parts, service: await Service.create(configuration, { logger }) };
 }
 
-function batchOf(samples: number): ProfileBatch {
-  const batch = new ProfileBatch();
-  const profile = emptyProfile();
-  for (let sample = 0; sample < samples; sample++) profile.samples.push(0, 0, 0, 1);
-  const scope = { name: "", version: "", attributes: [], droppedAttributesCount: 0 };
-  batch.resourceProfiles.push({
-    resource: { attributes: [], droppedAttributesCount: 0 },
-    schemaUrl: "",
-    scopeProfiles: [{ scope, schemaUrl: "", profiles: [profile] }],
-  });
-  return batch;
-}
-
 describe("Service", () => {
   it("answers Prometheus with what went through", async () => {
     const port = await freePort();
     const { service, send } = await serviceOf({ readers: [readerOn(port)] });
     await service.start();
-    await send("test", batchOf(4));
+    await send("test", batchOfRows(4));
     await new Promise(setImmediate);
     const response = await fetch(`http://127.0.0.1:${port}/metrics`);
     const text = await response.text();
