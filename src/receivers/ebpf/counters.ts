@@ -10,7 +10,7 @@ export interface EbpfCounters {
   readonly lost: number;
   /** Of those delivered: what the next component refused for good. */
   readonly dropped: number;
-  /** Different programs that were sampled. */
+  /** Processes that were sampled; one that runs another program is still one. */
   readonly processes: number;
   /** What the receiver knows, and could not know, of the host's processes. */
   readonly processTable: ProcessCounters;

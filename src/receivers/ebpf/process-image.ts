@@ -9,6 +9,8 @@ export type { ProcessMapping } from "../../linux/process-mapping.ts";
  */
 export interface ProcessImage {
   readonly pid: number;
+  /** The same object for all programs that the one process runs after another. */
+  readonly process: ProcessIdentity;
   readonly parentPid: number | undefined;
   /** CLOCK_MONOTONIC: when this program began, or its process when that is not known. */
   readonly startNs: bigint;
@@ -25,6 +27,9 @@ export interface ProcessImage {
   findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined;
 }
 
+/** Stands for one process; it is only compared. */
+export type ProcessIdentity = object;
+
 /** Names of ended threads that one image keeps for samples on their way. */
 const ENDED_THREADS_MAX = 4096;
 /** Threads that one image knows: as many as the kernel gives process ids by default. */
@@ -32,6 +37,8 @@ const THREADS_MAX = 32_768;
 
 export interface ImageOrigin {
   readonly pid: number;
+  /** That of the image before it in the same process; a new process when there is none. */
+  readonly process?: ProcessIdentity | undefined;
   readonly parentPid: number | undefined;
   readonly startNs: bigint;
   /** When the process began, which runs one program after another; undefined when not known. */
@@ -47,6 +54,7 @@ export interface ImageOrigin {
 /** An image that the process table keeps up to date; only the table changes it. */
 export class TrackedImage implements ProcessImage {
   readonly pid: number;
+  readonly process: ProcessIdentity;
   readonly isKernelThread: boolean;
   readonly mappings: MappingSet;
   startNs: bigint;
@@ -69,6 +77,7 @@ export class TrackedImage implements ProcessImage {
 
   constructor(origin: ImageOrigin) {
     this.pid = origin.pid;
+    this.process = origin.process ?? {};
     this.parentPid = origin.parentPid;
     this.startNs = origin.startNs;
     this.processStartNs = origin.processStartNs;

@@ -192,6 +192,16 @@ describe("ProcessTable", () => {
     );
   });
 
+  it("has one process for the programs of a pid, until the pid is used again", () => {
+    const reuse = [fork(17, 50, 1), exec(17.1, 50, "other")];
+    const table = tableAfter(new FakeHost(), ...shellRunsTrue, ...reuse);
+    const [shell, program, other] = [13, 15, 18].map(
+      (seconds) => table.imageAt(50, at(seconds).timeNs)?.process,
+    );
+    assert.ok(shell !== undefined && shell === program);
+    assert.notEqual(program, other);
+  });
+
   it("makes a new image when a pid is used again and its end was lost", () => {
     const table = tableAfter(new FakeHost(), fork(11, 50, 1), exec(12, 50, "sh"), fork(20, 50, 2));
     assert.equal(table.imageAt(50, at(15).timeNs)?.exitNs, at(20).timeNs);

@@ -222,6 +222,7 @@ export class ProcessTable implements Disposable {
     }
     const image = new TrackedImage({
       pid,
+      process: running?.process,
       parentPid: running?.parentPid,
       startNs: timeNs,
       processStartNs: running?.processStartNs,
@@ -298,6 +299,7 @@ export class ProcessTable implements Disposable {
     }
     const image = new TrackedImage({
       ...snapshot,
+      process: running?.process,
       processStartNs: snapshot.startNs,
       processName: snapshot.name,
       mappings: new MappingSet(),

@@ -15,7 +15,7 @@ import { openerOf } from "./executable-opener.ts";
 import { Governor } from "./governor.ts";
 import { addEbpfMetrics } from "./metrics.ts";
 import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
-import type { ProcessImage, ProcessMapping } from "./process-image.ts";
+import type { ProcessIdentity, ProcessMapping } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 
@@ -31,7 +31,7 @@ export class EbpfReceiver implements Receiver {
   readonly #limits: WindowLimits;
   readonly #losses: SampleLosses;
   readonly #complaints: Complaints;
-  readonly #seen = new WeakSet<ProcessImage>();
+  readonly #seen = new WeakSet<ProcessIdentity>();
   #processCount = 0;
   #dropped = 0;
   #running: Running | undefined;
@@ -264,8 +264,8 @@ export class EbpfReceiver implements Receiver {
   /** Has what only a running process can tell read while it still runs. */
   #meet(running: Running, row: WindowRow): void {
     const { window, services, containers, metMappings } = running;
-    if (!this.#seen.has(row.image)) this.#processCount++;
-    this.#seen.add(row.image);
+    if (!this.#seen.has(row.image.process)) this.#processCount++;
+    this.#seen.add(row.image.process);
     containers.meet(row.image);
     const { userStacks } = window;
     const end = userStacks.end(row.userStack);

@@ -62,6 +62,7 @@ function imageOf(history: ImageHistory, scanned: ScannedProcess): TrackedImage {
   if (isSameProcess && known.isComplete && known.executablePath === executablePath) return known;
   const image = new TrackedImage({
     pid,
+    process: isSameProcess ? known.process : undefined,
     parentPid: leader.parentPid,
     // Another program in a known process: when it began was lost.
     startNs: isSameProcess && known.isComplete ? nowNs : leader.startNs,
