@@ -4,14 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { isCollectorError } from "../../support/errors.ts";
-import { type ElfFile, type LoadSegment, readElf } from "./elf-file.ts";
+import { type ElfFile, type LoadSegment, PROGRAM_HEADERS_MAX, readElf } from "./elf-file.ts";
 import { fileAddress } from "./file-address.ts";
 import { htlhash } from "./htlhash.ts";
 import { readBuildIds } from "./notes.ts";
-import { bytesAccess, fileAccess } from "./random-access.ts";
+import { bytesAccess, fileAccess, READ_BYTES_MAX } from "./random-access.ts";
 import { type FunctionAt, findFunctions } from "./symbol-table.ts";
 
 const SECTION_BYTES = 64;
+const PROGRAM_BYTES = 56;
 const SECTIONS_AT = 64;
 const SYMBOLS_AT = 512;
 const STRINGS_AT = 640;
@@ -152,6 +153,25 @@ describe("hostile ELF files [S5]", () => {
     }
   });
 
+  it("reads as many program headers as the limit, and no more", () => {
+    const withPrograms = (count: number): DataView => {
+      const bytes = new Uint8Array(FILE_BYTES + count * PROGRAM_BYTES);
+      bytes.set(new Uint8Array(smallElf().buffer));
+      const view = new DataView(bytes.buffer);
+      view.setBigUint64(32, BigInt(FILE_BYTES), true);
+      view.setUint16(54, PROGRAM_BYTES, true);
+      view.setUint16(56, count, true);
+      return view;
+    };
+    const bytesOf = (count: number): number => FILE_BYTES + count * PROGRAM_BYTES;
+    const most = PROGRAM_HEADERS_MAX;
+    assert.equal(parse(withPrograms(most), bytesOf(most)).segments.length, 0);
+    assert.throws(
+      () => parse(withPrograms(most + 1), bytesOf(most + 1)),
+      (error) => isCollectorError(error, "LIMIT_EXCEEDED"),
+    );
+  });
+
   it("passes over a size that reaches beyond the address space", () => {
     const view = smallElf();
     view.setBigUint64(SYMBOLS_AT + 40, ALL_ONES, true);
@@ -169,6 +189,27 @@ describe("hostile ELF files [S5]", () => {
         () => mainOf(elf),
         (error) => isCollectorError(error, "INPUT_MALFORMED"),
       );
+    } finally {
+      closeSync(descriptor);
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("fileAccess [S5]", () => {
+  it("reads no more at once than the limit, whatever the file's size", () => {
+    const folder = mkdtempSync(join(tmpdir(), "obsforge-elf-"));
+    const descriptor = openSync(join(folder, "holes"), "w+");
+    try {
+      ftruncateSync(descriptor, 2 ** 32);
+      const access = fileAccess(descriptor, "holes");
+      assert.equal(access.read(2 ** 31, 4096).length, 4096);
+      for (const length of [READ_BYTES_MAX + 1, 2 ** 31, 2 ** 32]) {
+        assert.throws(
+          () => access.read(0, length),
+          (error) => isCollectorError(error, "LIMIT_EXCEEDED"),
+        );
+      }
     } finally {
       closeSync(descriptor);
       rmSync(folder, { recursive: true });

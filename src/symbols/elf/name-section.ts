@@ -11,6 +11,8 @@ export class NameSection {
   readonly size: number;
   readonly #access: RandomAccess;
   readonly #offset: number;
+  /** For windows of the usual size: a million names may each need another one. */
+  readonly #buffer = new Uint8Array(WINDOW_BYTES);
   #window: Uint8Array = new Uint8Array(0);
   #windowStart = 0;
 
@@ -50,7 +52,10 @@ export class NameSection {
 
   #load(offset: number, bytes: number): void {
     const length = Math.min(bytes, this.size - offset);
-    this.#window = this.#access.read(this.#offset + offset, length);
+    const isUsual = length <= WINDOW_BYTES;
+    const window = isUsual ? this.#buffer.subarray(0, length) : new Uint8Array(length);
+    this.#access.readInto(window, this.#offset + offset);
+    this.#window = window;
     this.#windowStart = offset;
   }
 }

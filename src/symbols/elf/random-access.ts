@@ -1,5 +1,11 @@
 import { fstatSync, readSync } from "node:fs";
-import { malformed } from "../../support/errors.ts";
+import { limitExceeded, malformed } from "../../support/errors.ts";
+
+/**
+ * Bytes of a file that are read at once. Above the limits of all readers: it holds where one
+ * believes a number of a hostile file. Descriptors read no more than 2^31 − 1 at once, anyway.
+ */
+export const READ_BYTES_MAX: number = 128 * 1024 * 1024;
 
 /**
  * Bytes that are read in pieces. A file of a profiled process is read, never mapped: cutting it
@@ -14,6 +20,7 @@ export interface RandomAccess {
    * Exactly `length` bytes from `offset` on. They may be a view of the input: never write.
    *
    * @throws INPUT_MALFORMED  when they are not there, or not any more
+   * @throws LIMIT_EXCEEDED   when they are a file's and more than READ_BYTES_MAX
    */
   read(offset: number, length: number): Uint8Array;
   /** As `read`, of as many bytes as `target` has, into it. */
@@ -28,6 +35,7 @@ export function fileAccess(fd: number, name: string): RandomAccess {
     size,
     read(offset, length) {
       requireRange(this, offset, length);
+      if (length > READ_BYTES_MAX) throw limitExceeded(name, "bytes read", length, READ_BYTES_MAX);
       const bytes = new Uint8Array(length);
       this.readInto(bytes, offset);
       return bytes;

@@ -28,8 +28,11 @@ import { NameSection } from "./name-section.ts";
 
 /** Entries of both tables together, functions or not; a large browser has two million. */
 export const SYMBOLS_MAX = 2_500_000;
-/** Functions that cover an address, aliases included; real code has ten an address at most. */
-export const FOUND_MAX = 1_000_000;
+/**
+ * Functions that cover an address, aliases included; real code has ten an address at most, and a
+ * busy host asks for some 20,000 addresses of a file. Each may cost a read of its name.
+ */
+export const FOUND_MAX = 250_000;
 /** Entries that are read at once. */
 const ENTRIES_AT_ONCE = 4096;
 /** Aliases of one range whose names are compared; the rest are passed over. */
