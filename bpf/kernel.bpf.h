@@ -15,6 +15,8 @@
 
 typedef __u8 u8;
 typedef __u16 u16;
+typedef __s16 s16;
+typedef __s32 s32;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
@@ -41,25 +43,14 @@ struct task_struct {
 	char comm[TASK_COMM_LEN];
 };
 
-#if defined(__TARGET_ARCH_x86)
+#if defined(__TARGET_ARCH_arm64)
 
+/* Begins with struct interrupted_regs. */
 struct pt_regs {
-	unsigned long bp;
-	unsigned long ip;
-	unsigned long cs;
-	unsigned long sp;
+	int syscallno;
 };
 
-#elif defined(__TARGET_ARCH_arm64)
-
-struct pt_regs {
-	u64 regs[31];
-	u64 sp;
-	u64 pc;
-	u64 pstate;
-};
-
-#else
+#elif !defined(__TARGET_ARCH_x86)
 #error "unknown architecture: define __TARGET_ARCH_x86 or __TARGET_ARCH_arm64"
 #endif
 
@@ -67,7 +58,7 @@ struct pt_regs {
 
 #if defined(__TARGET_ARCH_x86)
 
-/* struct pt_regs of <asm/ptrace.h>. */
+/* struct pt_regs of <asm/ptrace.h>, which is the kernel's own, too. */
 struct interrupted_regs {
 	u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
 	u64 orig_ax, ip, cs, flags, sp, ss;

@@ -7,7 +7,7 @@
  */
 #include "kernel.bpf.h"
 #include "sample.bpf.h"
-#include "user_stack.bpf.h"
+#include "unwind.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -74,6 +74,7 @@ struct {
 /* The record under construction and the walk's state: too large for the stack. */
 struct scratch {
 	struct walk walk;
+	struct interrupted_regs regs;
 	struct sample sample;
 };
 
@@ -115,91 +116,118 @@ static __always_inline bool is_chosen(u32 tgid)
 
 #if defined(__TARGET_ARCH_x86)
 
+#define USER32_CS 0x23
+#define NO_SYSCALL ((u64)-1)
+
 static __always_inline bool is_user_mode(struct perf_event_context *context)
 {
 	return !is_kernel_address(context->regs.ip);
 }
 
 /* Sets the walk's start. Returns STEP_MORE or the result of a stack without a user part. */
-static __always_inline int user_registers(struct perf_event_context *context,
-					  struct task_struct *task, struct walk *walk)
+static __always_inline int start_walk(struct walk *walk, const struct interrupted_regs *regs)
 {
-	u64 cs;
-
-	if (is_user_mode(context)) {
-		walk->ip = context->regs.ip;
-		walk->sp = context->regs.sp;
-		walk->fp = context->regs.bp;
-		cs = *(volatile u64 *)&context->regs.cs;
-	} else {
-		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-
-		walk->ip = regs->ip;
-		walk->sp = regs->sp;
-		walk->fp = regs->bp;
-		cs = regs->cs;
-	}
-	if ((cs & 0xffff) == USER32_CS)
+	if ((regs->cs & 0xffff) == USER32_CS)
 		return RESULT_COMPAT;
-	if ((cs & 3) != 3 || walk->ip == 0 || is_kernel_address(walk->ip))
+	if ((regs->cs & 3) != 3 || regs->ip == 0 || is_kernel_address(regs->ip))
 		return RESULT_NO_REGISTERS;
+	walk->ip = regs->ip;
+	walk->sp = regs->sp;
+	walk->fp = regs->bp;
+	walk->registers[0] = regs->ax;
+	walk->registers[1] = regs->dx;
+	walk->registers[2] = regs->cx;
+	walk->registers[3] = regs->bx;
+	walk->registers[4] = regs->si;
+	walk->registers[5] = regs->di;
+	walk->registers[8] = regs->r8;
+	walk->registers[9] = regs->r9;
+	walk->registers[10] = regs->r10;
+	walk->registers[11] = regs->r11;
+	walk->registers[12] = regs->r12;
+	walk->registers[13] = regs->r13;
+	walk->registers[14] = regs->r14;
+	walk->registers[15] = regs->r15;
 	return STEP_MORE;
 }
 
+static __always_inline bool is_in_syscall(const struct interrupted_regs *regs,
+					  const struct pt_regs *kernels)
+{
+	return regs->orig_ax != NO_SYSCALL;
+}
+
 #else
+
+#define PSR_MODE32_BIT 0x10
 
 static __always_inline bool is_user_mode(struct perf_event_context *context)
 {
 	return !is_kernel_address(context->regs.pc);
 }
 
-static __always_inline int user_registers(struct perf_event_context *context,
-					  struct task_struct *task, struct walk *walk)
+static __always_inline int start_walk(struct walk *walk, const struct interrupted_regs *regs)
 {
-	u64 pstate;
-
-	if (is_user_mode(context)) {
-		walk->ip = context->regs.pc;
-		walk->sp = context->regs.sp;
-		walk->fp = context->regs.regs[29];
-		walk->lr = context->regs.regs[30];
-		pstate = *(volatile u64 *)&context->regs.pstate;
-	} else {
-		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-
-		walk->ip = regs->pc;
-		walk->sp = regs->sp;
-		walk->fp = regs->regs[29];
-		walk->lr = regs->regs[30];
-		pstate = regs->pstate;
-	}
-	if (pstate & PSR_MODE32_BIT)
+	if (regs->pstate & PSR_MODE32_BIT)
 		return RESULT_COMPAT;
-	if ((pstate & 0xf) || walk->ip == 0 || is_kernel_address(walk->ip))
+	if ((regs->pstate & 0xf) || regs->pc == 0 || is_kernel_address(regs->pc))
 		return RESULT_NO_REGISTERS;
+	walk->ip = regs->pc;
+	walk->sp = regs->sp;
+	walk->fp = regs->regs[REGISTER_FP];
+	for (int number = 0; number < REGISTER_SP; number++)
+		walk->registers[number] = regs->regs[number];
 	return STEP_MORE;
 }
 
+static __always_inline bool is_in_syscall(const struct interrupted_regs *regs,
+					  const struct pt_regs *kernels)
+{
+	return kernels->syscallno >= 0;
+}
+
 #endif
+
+/* The registers that the task has in user space. */
+static __always_inline int user_registers(struct perf_event_context *context,
+					  struct task_struct *task, struct scratch *scratch)
+{
+	struct interrupted_regs *regs = &scratch->regs;
+	struct walk *walk = &scratch->walk;
+	struct pt_regs *kernels;
+	int result;
+
+	walk->has_registers = 1;
+	walk->lookup_back = 0;
+	if (is_user_mode(context)) {
+		/* Word by word: the context may only be read so. */
+#pragma clang loop unroll(full)
+		for (unsigned int word = 0; word < sizeof(*regs) / sizeof(u64); word++)
+			((u64 *)regs)[word] = ((volatile u64 *)&context->regs)[word];
+		return start_walk(walk, regs);
+	}
+	kernels = (struct pt_regs *)bpf_task_pt_regs(task);
+	if (bpf_probe_read_kernel(regs, sizeof(*regs), kernels))
+		return RESULT_NO_REGISTERS;
+	result = start_walk(walk, regs);
+	/* It will return to behind the instruction, which may be its function's last. */
+	if (result == STEP_MORE && is_in_syscall(regs, kernels))
+		walk->lookup_back = CALL_BACK;
+	return result;
+}
 
 /* Walks the user stack from scratch->walk into the sample; returns the number of frames. */
 __noinline int walk_user_stack(struct scratch *scratch)
 {
 	int result = RESULT_TRUNCATED;
 	u32 count;
-	u64 caller;
 
 	if (!scratch)
 		return 0;
 	scratch->sample.frames[0] = scratch->walk.ip;
 	count = 1;
-	caller = frameless_caller(&scratch->walk);
-	if (caller >= FRAME_ADDRESS_MIN && !is_kernel_address(caller)) {
-		scratch->sample.frames[1] = caller;
-		count = 2;
-	}
 	for (int i = 0; i < USER_FRAMES_MAX; i++) {
-		int step = walk_step(&scratch->walk);
+		int step = unwind_step(&scratch->walk);
 
 		if (step != STEP_MORE) {
 			result = step;
@@ -216,16 +244,20 @@ __noinline int walk_user_stack(struct scratch *scratch)
 static __always_inline u32 user_stack(struct perf_event_context *context, struct task_struct *task,
 				      struct scratch *scratch)
 {
+	u32 tgid = scratch->sample.header.tgid;
 	int result;
 
 	if (task->flags & PF_KTHREAD || !task->mm) {
 		scratch->sample.header.result = RESULT_KERNEL_THREAD;
 		return 0;
 	}
+	scratch->walk.tgid = tgid;
 	scratch->walk.switches = 0;
-	scratch->walk.frame = 0;
+	scratch->walk.is_pending = !bpf_map_lookup_elem(&processes, &tgid);
 	scratch->walk.stack_base = task->mm->start_stack;
-	result = user_registers(context, task, &scratch->walk);
+	/* Of another process, maybe. */
+	scratch->walk.mapping.end = scratch->walk.mapping.start;
+	result = user_registers(context, task, scratch);
 	if (result != STEP_MORE) {
 		scratch->sample.header.result = result;
 		return 0;
@@ -328,6 +360,17 @@ int on_cpu(struct perf_event_context *context)
 	} else {
 		take(context, task, counters);
 	}
+	return 0;
+}
+
+/* Another program runs in the process: what was loaded for the one before means nothing now. */
+SEC("tp_btf/sched_process_exec")
+int on_exec(u64 *arguments)
+{
+	struct task_struct *task = (struct task_struct *)arguments[0];
+	u32 tgid = task->tgid;
+
+	bpf_map_delete_elem(&processes, &tgid);
 	return 0;
 }
 

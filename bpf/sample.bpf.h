@@ -26,13 +26,23 @@ enum sample_result {
 	RESULT_TRUNCATED = 2,
 	/* The frame's memory could not be read. */
 	RESULT_UNREADABLE = 3,
-	/* The frame pointer does not point to a frame: code without frame pointers, start-up code. */
+	/* The frame pointer does not point to a frame, in code that shall have them. */
 	RESULT_NOT_A_FRAME = 4,
 	/* A 32-bit task; its stacks are not walked. */
 	RESULT_COMPAT = 5,
 	/* The task has no user registers (yet). */
 	RESULT_NO_REGISTERS = 6,
-	RESULT_COUNT = 7,
+	/* The process is new: its unwind tables are not loaded, and its frame pointers lead nowhere. */
+	RESULT_PENDING = 7,
+	/* The address is in no known mapping, and the frame pointer leads nowhere. */
+	RESULT_NO_MAPPING = 8,
+	/* The file's table says nothing, or that it cannot be told, of the address. */
+	RESULT_NO_RULE = 9,
+	/* The rule needs a register that only the innermost frame has. */
+	RESULT_NO_REGISTER = 10,
+	/* The caller would lie at or below its callee on the stack, or outside of user space. */
+	RESULT_BAD_FRAME = 11,
+	RESULT_COUNT = 12,
 };
 
 #define STEP_MORE (-1)

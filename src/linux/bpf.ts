@@ -167,8 +167,11 @@ export class BpfObject implements Disposable {
   }
 }
 
-/** Source: bpf_map_show_fdinfo in kernel/bpf/syscall.c. */
-function mapBytes(fd: number): number {
+/**
+ * Kernel memory of a map, as the kernel accounts it. Source: bpf_map_show_fdinfo in
+ * kernel/bpf/syscall.c.
+ */
+export function mapBytes(fd: number): number {
   const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
   return Number(/^memlock:\s+(\d+)$/m.exec(text)?.[1] ?? 0);
 }
@@ -295,5 +298,33 @@ export class BpfMap {
     if (result === -ENOENT) return false;
     checked(result, `BPF map ${this.name}: delete`);
     return true;
+  }
+
+  /**
+   * Adds or replaces many at once.
+   *
+   * @param keys    one after another, `count` of them; so the values
+   * @throws CollectorError  the map is full, or the kernel has no memory; those before are in it
+   */
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void {
+    const done = new Uint8Array(Uint32Array.of(count).buffer);
+    checked(
+      libbpf.mapUpdateBatch(this.fd, keys, values, done),
+      `BPF map ${this.name}: update of ${count}`,
+    );
+  }
+
+  /** Deletes those of `count` keys that are there. */
+  deleteBatch(keys: Uint8Array, count: number): void {
+    const keyBytes = keys.byteLength / count;
+    for (let from = 0; from < count; from++) {
+      const done = new Uint32Array([count - from]);
+      const rest = keys.subarray(from * keyBytes);
+      const result = libbpf.mapDeleteBatch(this.fd, rest, new Uint8Array(done.buffer));
+      if (result >= 0) return;
+      if (result !== -ENOENT) checked(result, `BPF map ${this.name}: delete of ${count}`);
+      // The one after the last that was deleted is not there.
+      from += done[0] as number;
+    }
   }
 }

@@ -15,9 +15,12 @@ const SYMBOLS = [
   "bpf_map__fd",
   "bpf_map__set_initial_value",
   "bpf_map__set_max_entries",
+  "bpf_map_create",
+  "bpf_map_delete_batch",
   "bpf_map_delete_elem",
   "bpf_map_get_next_key",
   "bpf_map_lookup_elem",
+  "bpf_map_update_batch",
   "bpf_map_update_elem",
   "bpf_obj_get_info_by_fd",
   "bpf_object__close",
@@ -204,6 +207,54 @@ export function mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags:
 
 export function mapDelete(fd: number, key: Uint8Array): number {
   return call(LIBBPF, ["bpf_map_delete_elem", "int"], [arg.int, arg.memory], [fd, key]);
+}
+
+/** The shape of a map that is made by hand. */
+export interface MapShape {
+  /** enum bpf_map_type. */
+  readonly type: number;
+  /** At most 15 bytes. */
+  readonly name: string;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly entries: number;
+}
+
+/** `options` is a struct bpf_map_create_opts. Returns the map's fd, which the caller closes. */
+export function mapCreate(shape: MapShape, options: Uint8Array): number {
+  return call(
+    LIBBPF,
+    ["bpf_map_create", "int"],
+    [arg.uint, arg.string, arg.uint, arg.uint, arg.uint, arg.memory],
+    [shape.type, shape.name, shape.keyBytes, shape.valueBytes, shape.entries, options],
+  );
+}
+
+/** Keys and values stand one after another; `count` is one word of 32 bits: how many, and were. */
+export function mapUpdateBatch(
+  fd: number,
+  keys: Uint8Array,
+  values: Uint8Array,
+  count: Uint8Array,
+): number {
+  const NO_OPTIONS = 0;
+  return call(
+    LIBBPF,
+    ["bpf_map_update_batch", "int"],
+    [arg.int, arg.memory, arg.memory, arg.memory, arg.pointer],
+    [fd, keys, values, count, NO_OPTIONS],
+  );
+}
+
+/** As `mapUpdateBatch`, without values; ends at the first key that is not there. */
+export function mapDeleteBatch(fd: number, keys: Uint8Array, count: Uint8Array): number {
+  const NO_OPTIONS = 0;
+  return call(
+    LIBBPF,
+    ["bpf_map_delete_batch", "int"],
+    [arg.int, arg.memory, arg.memory, arg.pointer],
+    [fd, keys, count, NO_OPTIONS],
+  );
 }
 
 /** Writes the key after `key` into `next`; -ENOENT after the last. */

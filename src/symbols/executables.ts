@@ -33,6 +33,12 @@ export interface ProfiledFile {
   readonly htlhash: string;
 }
 
+/** A file that was read. */
+export interface IdentifiedFile {
+  readonly file: ExecutableFile;
+  readonly info: ExecutableInfo;
+}
+
 /** An open file with what tells it from every other: device, inode, size, time of change. */
 export type IdentifiedSource = FileSource & { readonly identity: string };
 
@@ -85,6 +91,15 @@ export class ExecutableRegistry {
     closeSource(source);
     known.usedInTurn = this.#turn;
     this.#byMapping.set(file, known);
+  }
+
+  /** The file of a mapping that was met, as soon as it has been read. Never rejects. */
+  async identified(file: MappedFile): Promise<IdentifiedFile | Missing> {
+    const executable = this.#byMapping.get(file) ?? NOT_MET;
+    if (isMissing(executable)) return executable;
+    await executable.reading;
+    const { info } = executable;
+    return isMissing(info) ? info : { file: executable, info };
   }
 
   /** What is known of a mapping's file. Complete after `settled`. */
@@ -197,6 +212,7 @@ export class ExecutableRegistry {
       if (this.#users.size === 0 || isMissing(info)) this.#release(executable);
       this.#unsettled.delete(reading);
     });
+    executable.reading = reading;
     this.#unsettled.add(reading);
   }
 
@@ -211,6 +227,8 @@ class Executable implements ExecutableFile {
   readonly key: string;
   readonly buildId: string;
   info: ExecutableInfo | Missing = NOT_READ;
+  /** Settles when `info` is there. */
+  reading: Promise<void> | undefined;
   /** When it was last met or in a batch. */
   usedInTurn = 0;
   readonly #reopen: () => IdentifiedSource | Missing;

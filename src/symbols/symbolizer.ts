@@ -15,7 +15,10 @@ import { FrameCache } from "./frame-cache.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
 import {
+  type LoadedTable,
   type SentFile,
+  type TableTarget,
+  type TooLarge,
   type WorkerAnswer,
   type WorkerAnswers,
   type WorkerMessage,
@@ -73,6 +76,8 @@ export interface SymbolizerCounters {
   /** Files that are not read any more because of it. */
   readonly refusedFiles: number;
 }
+
+type FileQuestion = "identify" | "symbolize" | "load-unwind-table";
 
 interface Question {
   readonly request: WorkerRequest;
@@ -145,6 +150,25 @@ export class Symbolizer implements AsyncDisposable {
     return filled(known, found.frames);
   }
 
+  /** Compiles a file's unwind table and puts it into the kernel. */
+  loadUnwindTable(
+    file: ExecutableFile,
+    target: TableTarget,
+  ): Promise<LoadedTable | TooLarge | Missing> {
+    const name = `unwind table of ${file.key}`;
+    return this.#askAboutFile(
+      file,
+      (sent) => ({ kind: "load-unwind-table", file: sent, target }),
+      name,
+    );
+  }
+
+  /** Takes tables out of the kernel. When it resolves, no program reads them any more. */
+  async dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void> {
+    const question = { kind: "drop-unwind-tables", slots, dropped } as const;
+    await this.#ask<"drop-unwind-tables">(question, "unwind tables");
+  }
+
   /** Lets go of the names that were found in a file. */
   forget(file: ExecutableFile): void {
     for (const demangle of [true, false]) this.#frames.forget(cacheKeyOf(file, demangle));
@@ -182,19 +206,20 @@ export class Symbolizer implements AsyncDisposable {
     this.#answerQueue(ENDED);
   }
 
-  async #askAboutFile<Kind extends "identify" | "symbolize">(
+  async #askAboutFile<Kind extends FileQuestion>(
     file: ExecutableFile,
     requestFor: (sent: SentFile) => WorkerRequest & { kind: Kind },
+    subject = file.key,
   ): Promise<WorkerAnswers[Kind]> {
     const { key, buildId } = file;
-    const refusal = this.#refused.get(key);
+    const refusal = this.#refused.get(subject);
     if (refusal !== undefined) {
       return { missing: refusal, kind: "given_up" } as WorkerAnswers[Kind];
     }
     const source = file.open();
     if (isMissing(source)) return source as WorkerAnswers[Kind];
     const request = requestFor({ key, buildId, source: sendable(source) });
-    return this.#ask<Kind>(request, key, () => {
+    return this.#ask<Kind>(request, subject, () => {
       if ("fd" in source) source[Symbol.dispose]();
     });
   }

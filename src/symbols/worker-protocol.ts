@@ -19,8 +19,33 @@ export type WorkerRequest =
       readonly addresses: BigUint64Array;
       readonly demangle: boolean;
     }
+  | { readonly kind: "load-unwind-table"; readonly file: SentFile; readonly target: TableTarget }
+  | { readonly kind: "drop-unwind-tables"; readonly slots: number; readonly dropped: readonly number[] }
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
+
+/** Where in the kernel an unwind table goes. */
+export interface TableTarget {
+  /** fd of the BPF map of tables. */
+  readonly slots: number;
+  readonly slot: number;
+  /** A table that is larger is not loaded. */
+  readonly bytesMax: number;
+}
+
+/** A table that is in the kernel. */
+export interface LoadedTable {
+  /** The file's address at which its first page begins: a multiple of 64 KiB. */
+  readonly base: number;
+  readonly pageCount: number;
+  /** Kernel memory. */
+  readonly bytes: number;
+}
+
+/** A table that was not loaded because it has so many bytes. */
+export interface TooLarge {
+  readonly tooLarge: number;
+}
 
 /** For each address its frames, innermost first; none when it has no name. */
 export type FramesOfAddresses = readonly (readonly SymbolFrame[])[];
@@ -38,6 +63,8 @@ export interface FoundFrames {
 export interface WorkerAnswers {
   readonly identify: ExecutableInfo | Missing;
   readonly symbolize: FoundFrames | Missing;
+  readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
+  readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
   readonly "kernel-facts": KernelFacts | Missing;
   readonly "kernel-symbolize": FramesOfAddresses | Missing;
 }

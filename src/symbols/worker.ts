@@ -1,6 +1,7 @@
 /**
  * The thread that parses the files of profiled processes. They are hostile input: a file that
  * takes too long or too much memory costs this thread, which the main thread ends and replaces.
+ * Unwind tables go from here straight into the kernel, which makes the caller wait.
  * Nothing here opens a file of a process; descriptors come from the main thread.
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
@@ -20,7 +21,9 @@ import {
   type FoundFrames,
   type FramesOfAddresses,
   type SentFile,
+  type TableTarget,
   type WorkerAnswer,
+  type WorkerAnswers,
   type WorkerRequest,
   workerReady,
 } from "./worker-protocol.ts";
@@ -43,6 +46,10 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
         return identify(request.file);
       case "symbolize":
         return await symbolize(request.file, request.addresses, request.demangle);
+      case "load-unwind-table":
+        return await loadUnwindTable(request.file, request.target);
+      case "drop-unwind-tables":
+        return (await tableLoader()).dropTables(request.slots, request.dropped);
       case "kernel-facts":
         return readKernelFacts();
       case "kernel-symbolize":
@@ -88,6 +95,20 @@ const NO_FRAMES: readonly SymbolFrame[] = [];
 
 function frameOf(systemName: string, wantsDemangled: boolean): SymbolFrame {
   return { name: wantsDemangled ? demangle(systemName) : systemName, systemName };
+}
+
+async function loadUnwindTable(
+  file: SentFile,
+  target: TableTarget,
+): Promise<WorkerAnswers["load-unwind-table"]> {
+  const elf = openElf(file);
+  if (isOtherBuild(file, elf)) return otherBuild(file, elf);
+  return (await tableLoader()).loadTable(elf, target);
+}
+
+/** Only a program that samples has tables loaded, and the module of libbpf with it. */
+function tableLoader(): Promise<typeof import("./unwind-table-loader.ts")> {
+  return import("./unwind-table-loader.ts");
 }
 
 function openElf({ key, source }: SentFile): ElfFile {

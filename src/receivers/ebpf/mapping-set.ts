@@ -14,6 +14,12 @@ export class MappingSet {
   #starts: number[] = [];
   #mappings: ProcessMapping[] = [];
   #isShared = false;
+  #version = 0;
+
+  /** Another number after each change. */
+  get version(): number {
+    return this.#version;
+  }
 
   get size(): number {
     return this.#mappings.length;
@@ -51,6 +57,7 @@ export class MappingSet {
     const parts = this.#replacement(mapping, this.#mappings[from], this.#mappings[to - 1]);
     if (this.size - (to - from) + parts.length > MAPPINGS_MAX) return false;
     this.#unshare();
+    this.#version++;
     this.#mappings.splice(from, to - from, ...parts);
     this.#starts.splice(from, to - from, ...parts.map((part) => Number(part.start)));
     return true;
@@ -65,6 +72,7 @@ export class MappingSet {
       const known = this.#mappings[this.#firstStartAfter(Number(mapping.start)) - 1];
       return known !== undefined && isSame(known, mapping) ? known : mapping;
     });
+    this.#version++;
     this.#mappings = mappings;
     this.#starts = mappings.map((mapping) => Number(mapping.start));
     this.#isShared = false;

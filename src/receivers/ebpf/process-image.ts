@@ -21,10 +21,22 @@ export interface ProcessImage {
   /** As the process's own root names it; "" for a kernel thread and when it is not known. */
   readonly executablePath: string;
   readonly isKernelThread: boolean;
+  /** What it has mapped that can be executed; it changes while the program runs. */
+  readonly mappings: KnownMappings;
+  /** False when records of it were missed, so that its mappings may be. */
+  readonly isComplete: boolean;
   /** The last name of a thread; undefined for a thread that is not known. */
   threadName(tid: number): string | undefined;
   /** The executable mapping that holds an address, given as two unsigned halves. */
   findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined;
+}
+
+/** A process's mappings, to be read. */
+export interface KnownMappings {
+  /** Another number after each change. */
+  readonly version: number;
+  /** In the order of their addresses; a mapping that stays is the same object. */
+  all(): readonly ProcessMapping[];
 }
 
 /** Stands for one process; it is only compared. */

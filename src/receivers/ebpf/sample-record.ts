@@ -41,12 +41,22 @@ export const sampleResult = {
   truncated: 2,
   /** A frame's memory could not be read. */
   unreadable: 3,
-  /** The frame pointer does not point to a frame: code without them, or the C library's start. */
+  /** The frame pointer does not point to a frame, in code that shall have them. */
   notAFrame: 4,
   /** A 32-bit task is not walked. */
   compat: 5,
   /** The task has no user registers. */
   noRegisters: 6,
+  /** The process was new: its unwind tables were not loaded, and frame pointers led nowhere. */
+  pending: 7,
+  /** An address is in no known mapping, and the frame pointer led nowhere. */
+  noMapping: 8,
+  /** The file's unwind table says nothing of an address, or that it cannot be told. */
+  noRule: 9,
+  /** A rule needs a register that only the innermost frame has. */
+  noRegister: 10,
+  /** A caller would lie below its callee on the stack, or outside of user space. */
+  badFrame: 11,
 } as const;
 
 export type StackResult = (typeof sampleResult)[keyof typeof sampleResult];
@@ -59,6 +69,11 @@ const RESULT_FRAMES: Readonly<Partial<Record<StackResult, string>>> = {
   [sampleResult.unreadable]: "[incomplete: unreadable]",
   [sampleResult.notAFrame]: "[incomplete: no frame pointer]",
   [sampleResult.compat]: "[incomplete: 32-bit]",
+  [sampleResult.pending]: "[incomplete: tables not loaded]",
+  [sampleResult.noMapping]: "[incomplete: no mapping]",
+  [sampleResult.noRule]: "[incomplete: no unwind rule]",
+  [sampleResult.noRegister]: "[incomplete: register not known]",
+  [sampleResult.badFrame]: "[incomplete: bad frame]",
 };
 
 /** The outermost frame that marks a stack which is not whole; undefined for one that is. */

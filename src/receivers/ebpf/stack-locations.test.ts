@@ -191,6 +191,11 @@ describe("StackLocations", () => {
     notAFrame: "[incomplete: no frame pointer]",
     compat: "[incomplete: 32-bit]",
     noRegisters: undefined,
+    pending: "[incomplete: tables not loaded]",
+    noMapping: "[incomplete: no mapping]",
+    noRule: "[incomplete: no unwind rule]",
+    noRegister: "[incomplete: register not known]",
+    badFrame: "[incomplete: bad frame]",
   };
   for (const [result, mark] of Object.entries(marks)) {
     it(`marks a stack that ends with ${result} by ${mark ?? "nothing"}`, async () => {
