@@ -68,6 +68,15 @@ export const ebpfConfig = object({
     max: 256 * MIB,
     unit: "bytes",
   }),
+  unwind_table_bytes: integer({
+    doc:
+      "Kernel memory for unwind tables, by which code without frame pointers is walked. Files for " +
+      "which there is no room are walked by frame pointers, and counted.",
+    default: 128 * MIB,
+    min: 0,
+    max: 4096 * MIB,
+    unit: "bytes",
+  }),
   error_mode: choice(["propagate", "ignore"], {
     doc: "Whether the program ends when the receiver cannot start, or runs without it.",
     default: "propagate",

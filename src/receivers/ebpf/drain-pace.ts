@@ -16,6 +16,8 @@ export interface DrainFindings {
   readonly hasProcessNews: boolean;
   /** How full the ring of samples was, from 0 to 1. */
   readonly ringShare: number;
+  /** Something is about to happen that is to be known at once. */
+  readonly isHurried?: boolean;
 }
 
 /** How long to wait between two drains of the rings. */
@@ -23,7 +25,8 @@ export class DrainPace {
   #waitMs = DRAIN_BUSY_MS;
 
   /** Milliseconds to the next drain, after one that found this. */
-  next({ hasProcessNews, ringShare }: DrainFindings): number {
+  next({ hasProcessNews, ringShare, isHurried = false }: DrainFindings): number {
+    if (isHurried) return DRAIN_MIN_MS;
     const wanted = hasProcessNews ? DRAIN_BUSY_MS : Math.min(2 * this.#waitMs, DRAIN_QUIET_MS);
     const hasRoomMs = ringShare === 0 ? wanted : (this.#waitMs * RING_SHARE_MAX) / ringShare;
     this.#waitMs = Math.max(DRAIN_MIN_MS, Math.min(wanted, Math.floor(hasRoomMs)));

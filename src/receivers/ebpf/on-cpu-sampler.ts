@@ -12,6 +12,7 @@ import {
 import { CollectorError, isCollectorError } from "../../support/errors.ts";
 import { CpuClocks, kernelClocks } from "./cpu-clocks.ts";
 import { type RawSample, SampleDecoder, sampleResult } from "./sample-record.ts";
+import type { UnwindMapSet } from "./unwinding/unwind-maps.ts";
 
 export type { RawSample } from "./sample-record.ts";
 
@@ -36,6 +37,8 @@ export interface OnCpuSamplerOptions {
    * five seconds is not used: all of it would stand in this process's memory, twice.
    */
   readonly ringBytes: number;
+  /** Takes nothing before the first `resume`. */
+  readonly startsPaused?: boolean;
   /** The BPF object, when it is not the built one. */
   readonly objectPath?: string;
   /** Runs on a kernel that `assertSafeKernel` would refuse. */
@@ -73,13 +76,11 @@ const COUNTER_WORDS = COUNTER_FIELDS + Object.keys(sampleResult).length;
 /**
  * Samples what runs on every CPU, by an eBPF program on each CPU's clock.
  *
- * Order of life: start, drain…, pause, a last drain, dispose. All of it on the main thread.
+ * Order of life: start (and resume), drain…, pause, a last drain, dispose. All of it on the main thread.
  */
 export class OnCpuSampler implements Disposable {
   /** Bytes of the ring of samples. */
   readonly ringBytes: number;
-  /** Bytes of all maps, the ring among them. */
-  readonly mapBytes: number;
   readonly #owned: DisposableStack;
   readonly #object: BpfObject;
   readonly #ring: BpfRing;
@@ -99,7 +100,6 @@ export class OnCpuSampler implements Disposable {
         mapEntries: { samples: ringBytes },
       }),
     );
-    this.mapBytes = this.#object.mapBytes();
     this.#perCpuCounters = new BigUint64Array(numPossibleCpus() * COUNTER_WORDS);
     this.#ring = owned.use(new BpfRing(this.#object.map("samples").fd, ringBytes));
     if (options.pids !== undefined) {
@@ -111,9 +111,11 @@ export class OnCpuSampler implements Disposable {
     this.#clocks = owned.use(
       new CpuClocks(kernelClocks(this.#object.program("on_cpu"), () => this.#periodNs)),
     );
+    if (options.startsPaused) this.#clocks.pause();
     this.#clocks.follow(onlineCpus());
     const timer = setInterval(() => this.#followCpus(), CPU_POLL_MS).unref();
     owned.defer(() => clearInterval(timer));
+    owned.use(this.#object.program("on_exec").attach());
     this.#owned = owned.move();
   }
 
@@ -185,6 +187,21 @@ export class OnCpuSampler implements Disposable {
 
   resume(): void {
     this.#clocks.resume();
+    this.#clocks.follow(onlineCpus());
+  }
+
+  /** Kernel memory of all maps, the ring among them, without the unwind tables. */
+  mapBytes(): number {
+    return this.#object.mapBytes();
+  }
+
+  /** What the program unwinds by; valid until disposal. */
+  get unwindMaps(): UnwindMapSet {
+    return {
+      processes: this.#object.map("processes"),
+      mappings: this.#object.map("mappings"),
+      tables: this.#object.map("tables"),
+    };
   }
 
   /** How full the ring is, from 0 to 1. */

@@ -18,9 +18,13 @@ import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessIdentity, ProcessMapping } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
+import { startUnwinder } from "./unwinding/start-unwinder.ts";
+import type { Unwinder } from "./unwinding/unwinder.ts";
 
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
+/** How long the rings are drained as often as can be after a process was added. */
+const HURRIED_NS = 1_000_000_000n;
 /** How often what ended longer ago is looked for. */
 const EXPIRE_INTERVAL_NS = 1_000_000_000n;
 
@@ -85,10 +89,16 @@ export class EbpfReceiver implements Receiver {
         ringBytes: this.#config.ring_bytes,
         allowUnsafeKernel: this.#config.no_kernel_version_check,
         ...(this.#config.pids !== undefined && { pids: this.#config.pids }),
+        startsPaused: true,
+      });
+      const unwinder = startUnwinder(sampler.unwindMaps, services, {
+        clock: this.#context.clock,
+        bytesMax: this.#config.unwind_table_bytes,
       });
       this.#running = {
         processes,
         sampler,
+        unwinder,
         services,
         kernel,
         containers: new ContainerIds(),
@@ -104,13 +114,26 @@ export class EbpfReceiver implements Receiver {
         pace: new DrainPace(),
         timer: setTimeout(() => this.#tick(), DRAIN_BUSY_MS),
         expiredAtNs: 0n,
+        addedPidAtNs: 0n,
         isReporting: false,
         report: Promise.resolve(),
       };
+      await this.#loadChosen(this.#running);
+      sampler.resume();
     } catch (error) {
       processes[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The processes that the user named are whole from their first sample on. */
+  async #loadChosen({ processes, unwinder }: Running): Promise<void> {
+    const nowNs = this.#context.clock.monotonicNanos();
+    for (const pid of this.#config.pids ?? []) {
+      const image = processes.imageAt(pid, nowNs);
+      if (image !== undefined) unwinder.want(image);
+    }
+    await unwinder.settled();
   }
 
   /** Sends what was sampled up to now, then gives everything back. */
@@ -147,6 +170,7 @@ export class EbpfReceiver implements Receiver {
     try {
       await finish(running);
     } finally {
+      await running.unwinder.end();
       this.#ended = undefined;
       this.#counters = { ...this.#countersOf(running), ...NO_MEMORY };
       running.sampler[Symbol.dispose]();
@@ -156,7 +180,13 @@ export class EbpfReceiver implements Receiver {
 
   /** Samples one more process and its future children. */
   addPid(pid: number): void {
-    this.#running?.sampler.addPid(pid);
+    const running = this.#running;
+    if (running === undefined) return;
+    running.sampler.addPid(pid);
+    running.addedPidAtNs = this.#context.clock.monotonicNanos();
+    const image = running.processes.imageAt(pid, running.addedPidAtNs);
+    if (image !== undefined) running.unwinder.want(image);
+    this.#tick();
   }
 
   /**
@@ -183,7 +213,11 @@ export class EbpfReceiver implements Receiver {
     clearTimeout(running.timer);
     const { ringShare } = running.sampler;
     const hasProcessNews = this.#drain(running);
-    const wait = running.pace.next({ hasProcessNews, ringShare });
+    const wait = running.pace.next({
+      hasProcessNews,
+      ringShare,
+      isHurried: this.#isHurried(running),
+    });
     const ageMs = Number(this.#context.clock.monotonicNanos() - running.windowStartNs) / 1e6;
     const leftMs = running.intervalMs - ageMs;
     this.#govern(running);
@@ -198,6 +232,11 @@ export class EbpfReceiver implements Receiver {
     running.report = this.#report(running).finally(() => {
       running.isReporting = false;
     });
+  }
+
+  /** A process that was just added is about to run a program whose tables are to be loaded. */
+  #isHurried({ addedPidAtNs }: Running): boolean {
+    return this.#context.clock.monotonicNanos() - addedPidAtNs < HURRIED_NS;
   }
 
   /** Each window has its own length, so that agents that started together do not send together. */
@@ -238,6 +277,7 @@ export class EbpfReceiver implements Receiver {
   /** True when processes came, went or mapped something since the last drain. */
   #drain(running: Running): boolean {
     const { window, sampler, processes } = running;
+    const { clock } = this.#context;
     if (window.isFull && running.isReporting) {
       // The next component is slow: the ring fills, and the kernel counts what is lost. What
       // ended meanwhile is kept for the samples that the ring still holds.
@@ -250,6 +290,7 @@ export class EbpfReceiver implements Receiver {
       processes.imageOrUnknown(sample.pid, sample.timeNs, sample.processName),
     );
     for (const row of newRows) this.#meet(running, row);
+    running.unwinder.follow((pid) => processes.imageAt(pid, clock.monotonicNanos()));
     this.#expire(running);
     return hasProcessNews;
   }
@@ -266,6 +307,7 @@ export class EbpfReceiver implements Receiver {
     const { window, services, containers, metMappings } = running;
     if (!this.#seen.has(row.image.process)) this.#processCount++;
     this.#seen.add(row.image.process);
+    running.unwinder.want(row.image);
     containers.meet(row.image);
     const { userStacks } = window;
     const end = userStacks.end(row.userStack);
@@ -350,7 +392,7 @@ export class EbpfReceiver implements Receiver {
       processTable,
       frequencyHz: running.frequencyHz,
       ringBytes: running.sampler.ringBytes,
-      bpfMapBytes: running.sampler.mapBytes + running.processes.memory.bpfMapBytes,
+      bpfMapBytes: running.sampler.mapBytes() + running.processes.memory.bpfMapBytes,
       sideBandBytes: running.processes.memory.ringBytes,
     };
   }
@@ -365,6 +407,7 @@ function ownCpuSeconds(): number {
 interface Running extends WindowState {
   readonly processes: ProcessTable;
   readonly sampler: OnCpuSampler;
+  readonly unwinder: Unwinder;
   readonly services: SymbolServices;
   /** As it was when the last batch was made: modules come and go. */
   kernel: KernelLayout;
@@ -378,6 +421,7 @@ interface Running extends WindowState {
   readonly pace: DrainPace;
   timer: NodeJS.Timeout;
   expiredAtNs: bigint;
+  addedPidAtNs: bigint;
   isReporting: boolean;
   report: Promise<void>;
 }

@@ -12,7 +12,10 @@ describe("addressPrefixes", () => {
 
   it("covers exactly the range, in order, without overlaps and with few prefixes", () => {
     const pages = fc.integer({ min: 0, max: 2 ** 35 - 1 });
-    const lengths = fc.oneof(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 2 ** 31 }));
+    const lengths = fc.oneof(
+      fc.integer({ min: 1, max: 600 }),
+      fc.integer({ min: 1, max: 2 ** 31 }),
+    );
     fc.assert(
       fc.property(pages, lengths, (page, length) => {
         let at = page * PAGE;

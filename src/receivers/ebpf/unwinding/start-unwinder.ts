@@ -1,0 +1,17 @@
+import type { Clock } from "../../../support/clock.ts";
+import type { SymbolServices } from "../../../symbols/services.ts";
+import { TableStore } from "./table-store.ts";
+import { type UnwindMapSet, UnwindMaps } from "./unwind-maps.ts";
+import { Unwinder } from "./unwinder.ts";
+
+/** An unwinder of a program that samples. It holds nothing but the maps, which are its owner's. */
+export function startUnwinder(
+  mapSet: UnwindMapSet,
+  services: SymbolServices,
+  { clock, bytesMax }: { readonly clock: Clock; readonly bytesMax: number },
+): Unwinder {
+  const maps = new UnwindMaps(mapSet);
+  const { symbolizer: loader, executables } = services;
+  const store = new TableStore({ loader, slots: maps.tables, bytesMax, clock });
+  return new Unwinder({ maps, store, executables, clock });
+}

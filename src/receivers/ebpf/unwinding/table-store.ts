@@ -1,0 +1,212 @@
+import type { Clock } from "../../../support/clock.ts";
+import { type ExecutableFile, isMissing, type Missing } from "../../../symbols/executable-file.ts";
+import type { LoadedTable, TableTarget, TooLarge } from "../../../symbols/worker-protocol.ts";
+import { FRAME_POINTER_SLOT, TABLE_SLOTS } from "./unwind-maps.ts";
+
+/** How long a table stays that no process uses: programs that run again and again keep theirs. */
+export const UNUSED_KEPT_MS = 60_000;
+/** How long a file that has no table is not tried again: it may have been only out of reach. */
+const REFUSED_MS = 300_000;
+/** Files that have no table, and why; beyond it the one seen first is tried again. */
+const REFUSALS_MAX = 4096;
+
+/** What compiles tables and puts them into the kernel. */
+export interface TableLoader {
+  loadUnwindTable(
+    file: ExecutableFile,
+    target: TableTarget,
+  ): Promise<LoadedTable | TooLarge | Missing>;
+  dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void>;
+}
+
+export interface TableStoreOptions {
+  readonly loader: TableLoader;
+  /** fd of the map of tables. */
+  readonly slots: number;
+  /** Kernel memory for all tables. */
+  readonly bytesMax: number;
+  readonly clock: Clock;
+  readonly unusedKeptMs?: number;
+}
+
+export interface TableCounters {
+  /** Tables that are in the kernel, and their memory there. */
+  readonly tables: number;
+  readonly bytes: number;
+  /** Files that have no table, by themselves or because they could not be read. */
+  readonly withoutTable: number;
+  /** Files whose table was left out because there was no room, each time. */
+  readonly noRoom: number;
+  /** Tables that were taken out to make room. */
+  readonly evicted: number;
+}
+
+/** A table in use: give it back to `release`. */
+export interface StoredTable extends LoadedTable {
+  readonly slot: number;
+}
+
+/**
+ * The unwind tables that are in the kernel, one a file, however many processes share it. Those
+ * that nobody uses make room for others, the one least recently used first.
+ */
+export class TableStore {
+  readonly #options: TableStoreOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #bySlot = new Map<number, Entry>();
+  readonly #refusals = new Map<string, Refusal>();
+  readonly #freeSlots: number[] = [];
+  #nextSlot = FRAME_POINTER_SLOT + 1;
+  #bytes = 0;
+  #noRoom = 0;
+  #evicted = 0;
+
+  constructor(options: TableStoreOptions) {
+    this.#options = options;
+  }
+
+  get counters(): TableCounters {
+    return {
+      tables: this.#bySlot.size,
+      bytes: this.#bytes,
+      withoutTable: this.#refusals.size,
+      noRoom: this.#noRoom,
+      evicted: this.#evicted,
+    };
+  }
+
+  /** A file's table, which is loaded when it is not there. Never rejects. */
+  async acquire(file: ExecutableFile): Promise<StoredTable | Missing> {
+    const refusal = this.#refusals.get(file.key);
+    if (refusal !== undefined && refusal.untilNs > this.#nowNs()) return refusal.reason;
+    const entry = this.#entries.getOrInsertComputed(file.key, () => new Entry(file.key));
+    entry.users++;
+    entry.loading ??= this.#load(file, entry);
+    const table = await entry.loading;
+    if (isMissing(table)) this.#leave(entry);
+    return table;
+  }
+
+  release({ slot }: StoredTable): void {
+    const entry = this.#bySlot.get(slot);
+    if (entry !== undefined) this.#leave(entry);
+  }
+
+  /** Takes out what nobody has used for a while. */
+  async expire(): Promise<void> {
+    const { unusedKeptMs = UNUSED_KEPT_MS } = this.#options;
+    const beforeNs = this.#nowNs() - BigInt(unusedKeptMs) * 1_000_000n;
+    await this.#drop(this.#unused().filter(({ unusedSinceNs }) => unusedSinceNs <= beforeNs));
+  }
+
+  #leave(entry: Entry): void {
+    entry.users--;
+    entry.unusedSinceNs = this.#nowNs();
+    if (entry.users === 0 && entry.slot === undefined) this.#entries.delete(entry.key);
+  }
+
+  async #load(file: ExecutableFile, entry: Entry): Promise<StoredTable | Missing> {
+    const slot = this.#takeSlot();
+    if (slot === undefined) return this.#refuseForRoom();
+    let loaded = await this.#ask(file, slot);
+    if ("tooLarge" in loaded) {
+      await this.#makeRoom(loaded.tooLarge);
+      loaded = await this.#ask(file, slot);
+    }
+    if ("tooLarge" in loaded || isMissing(loaded)) {
+      this.#freeSlots.push(slot);
+      if ("tooLarge" in loaded) return this.#refuseForRoom();
+      return this.#refuse(file.key, loaded);
+    }
+    entry.slot = slot;
+    entry.bytes = loaded.bytes;
+    this.#bytes += loaded.bytes;
+    this.#bySlot.set(slot, entry);
+    return { ...loaded, slot };
+  }
+
+  async #ask(file: ExecutableFile, slot: number): Promise<LoadedTable | TooLarge | Missing> {
+    const { loader, slots, bytesMax } = this.#options;
+    const left = Math.max(0, bytesMax - this.#bytes);
+    return loader.loadUnwindTable(file, { slots, slot, bytesMax: left });
+  }
+
+  #refuse(key: string, reason: Missing): Missing {
+    const untilNs = this.#nowNs() + BigInt(REFUSED_MS) * 1_000_000n;
+    this.#refusals.delete(key);
+    this.#refusals.set(key, { reason, untilNs });
+    for (const oldest of this.#refusals.keys()) {
+      if (this.#refusals.size <= REFUSALS_MAX) break;
+      this.#refusals.delete(oldest);
+    }
+    return reason;
+  }
+
+  /** Not remembered: the next process that has the file tries again. */
+  #refuseForRoom(): Missing {
+    this.#noRoom++;
+    return { missing: "the memory for unwind tables is used up" };
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    const victims: Entry[] = [];
+    let left = this.#options.bytesMax - this.#bytes;
+    for (const entry of this.#unused()) {
+      if (left >= bytes) break;
+      left += entry.bytes;
+      victims.push(entry);
+    }
+    if (left < bytes) return;
+    this.#evicted += victims.length;
+    await this.#drop(victims);
+  }
+
+  /** Tables without users, the one least recently used first. */
+  #unused(): Entry[] {
+    return [...this.#bySlot.values()]
+      .filter(({ users }) => users === 0)
+      .sort((a, b) => Number(a.unusedSinceNs - b.unusedSinceNs));
+  }
+
+  async #drop(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const slots = entries.map(({ slot }) => slot as number);
+    // From here on nobody gets them; their slots are free when the kernel has let go of them.
+    for (const { key, slot } of entries) {
+      this.#entries.delete(key);
+      this.#bySlot.delete(slot as number);
+    }
+    await this.#options.loader.dropUnwindTables(this.#options.slots, slots);
+    for (const { bytes } of entries) this.#bytes -= bytes;
+    this.#freeSlots.push(...slots);
+  }
+
+  #takeSlot(): number | undefined {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    return this.#nextSlot < TABLE_SLOTS ? this.#nextSlot++ : undefined;
+  }
+
+  #nowNs(): bigint {
+    return this.#options.clock.monotonicNanos();
+  }
+}
+
+interface Refusal {
+  readonly reason: Missing;
+  readonly untilNs: bigint;
+}
+
+class Entry {
+  readonly key: string;
+  users = 0;
+  unusedSinceNs = 0n;
+  /** Set while the table is in the kernel. */
+  slot: number | undefined;
+  bytes = 0;
+  loading: Promise<StoredTable | Missing> | undefined;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}

@@ -1,0 +1,259 @@
+import { isFileBacked, type ProcessMapping } from "../../../linux/process-mapping.ts";
+import type { Clock } from "../../../support/clock.ts";
+import { fileAddress } from "../../../symbols/elf/file-address.ts";
+import { isMissing } from "../../../symbols/executable-file.ts";
+import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
+import { openerOf } from "../executable-opener.ts";
+import type { ProcessImage } from "../process-image.ts";
+import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
+import {
+  FRAME_POINTER_SLOT,
+  KNOWN_PROCESSES_MAX,
+  type RangeKeys,
+  type UnwindMaps,
+  type UnwindRange,
+} from "./unwind-maps.ts";
+
+/** A process that was not sampled for so long gives its tables back. */
+const IDLE_MS = 600_000;
+/** How often idle processes and unused tables are looked for. */
+const EXPIRE_INTERVAL_MS = 5000;
+/** After a failure, so long; then twice as long each time. */
+const RETRY_MS = 1000;
+const RETRY_MS_MAX = 300_000;
+/** Above this an address is not exact as a number, and no user space has it. */
+const ADDRESS_MAX = 2 ** 52;
+
+export interface UnwinderOptions {
+  readonly maps: UnwindMaps;
+  readonly store: TableStore;
+  readonly executables: ExecutableRegistry;
+  readonly clock: Clock;
+  readonly idleMs?: number;
+}
+
+export interface UnwinderCounters extends TableCounters {
+  /** Processes that are walked by tables. */
+  readonly processes: number;
+  /** Of their mappings: how many, and how many of them by frame pointers for want of a table. */
+  readonly mappings: number;
+  readonly framePointerMappings: number;
+  /** Processes that had no room in a map; they are walked by frame pointers. */
+  readonly refusedProcesses: number;
+}
+
+/**
+ * Keeps in the kernel how to unwind each process that is sampled: which of its addresses belong
+ * to which table. A process is loaded when it is wanted, followed as it maps more, and taken out
+ * when it ends, runs another program or is not sampled for long.
+ */
+export class Unwinder {
+  readonly #options: UnwinderOptions;
+  readonly #byPid = new Map<number, UnwoundProcess>();
+  #refused = 0;
+  #expiredAtNs = 0n;
+  #expiring: Promise<void> | undefined;
+
+  constructor(options: UnwinderOptions) {
+    this.#options = options;
+  }
+
+  get counters(): UnwinderCounters {
+    const all = [...this.#byPid.values()];
+    const ranges = all.flatMap(({ ranges }) => [...ranges.values()]);
+    return {
+      ...this.#options.store.counters,
+      processes: all.filter(({ isKnown }) => isKnown).length,
+      mappings: ranges.length,
+      framePointerMappings: ranges.filter(({ table }) => table === undefined).length,
+      refusedProcesses: this.#refused,
+    };
+  }
+
+  /** True while something is being loaded. */
+  get isLoading(): boolean {
+    return this.#byPid.values().some(({ loading }) => loading !== undefined);
+  }
+
+  /** A process was sampled: loads it if it is new. Costs nothing for one that is known. */
+  want(image: ProcessImage): void {
+    if (image.isKernelThread || !image.isComplete || image.exitNs !== undefined) return;
+    const known = this.#byPid.get(image.pid);
+    if (known?.image === image) {
+      known.wantedAtNs = this.#nowNs();
+      return;
+    }
+    if (known !== undefined) this.#remove(known);
+    if (this.#byPid.size >= KNOWN_PROCESSES_MAX) {
+      this.#refused++;
+      return;
+    }
+    const process = new UnwoundProcess(image, this.#nowNs());
+    this.#byPid.set(image.pid, process);
+    this.#load(process);
+  }
+
+  /**
+   * Takes in what the processes have mapped since the last time, and which have ended.
+   *
+   * @param runningIn  the program that runs in a process now, which may be another one
+   */
+  follow(runningIn: (pid: number) => ProcessImage | undefined): void {
+    const nowNs = this.#nowNs();
+    for (const process of this.#byPid.values()) {
+      if (process.image.exitNs !== undefined) {
+        this.#remove(process);
+        const next = runningIn(process.image.pid);
+        if (next !== undefined) this.want(next);
+      } else if (process.isStale && nowNs >= process.retryAtNs) this.#load(process);
+    }
+    if (nowNs - this.#expiredAtNs < BigInt(EXPIRE_INTERVAL_MS) * 1_000_000n) return;
+    this.#expiredAtNs = nowNs;
+    const { idleMs = IDLE_MS } = this.#options;
+    for (const process of this.#byPid.values()) {
+      if (nowNs - process.wantedAtNs > BigInt(idleMs) * 1_000_000n) this.#remove(process);
+    }
+    this.#expiring = this.#options.store.expire();
+  }
+
+  /** Resolves when nothing of it is under way any more; nothing may be wanted after it. */
+  async end(): Promise<void> {
+    await this.settled();
+    await this.#expiring;
+  }
+
+  /** Resolves when everything that was wanted is loaded. Never rejects. */
+  async settled(): Promise<void> {
+    while (this.isLoading) {
+      await Promise.all([...this.#byPid.values()].map(({ loading }) => loading));
+    }
+  }
+
+  #load(process: UnwoundProcess): void {
+    if (process.loading !== undefined) return;
+    process.loading = this.#loadNow(process)
+      .catch(() => this.#retryLater(process))
+      .finally(() => {
+        process.loading = undefined;
+      });
+  }
+
+  async #loadNow(process: UnwoundProcess): Promise<void> {
+    const { version } = process.image.mappings;
+    const mappings = process.image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
+    const added = mappings.filter((mapping) => !process.ranges.has(mapping));
+    const loaded = await Promise.all(added.map((mapping) => this.#rangeOf(process, mapping)));
+    if (process.isRemoved || process.image.exitNs !== undefined) {
+      for (const { table } of loaded) this.#release(table);
+      return;
+    }
+    const present = new Set(mappings);
+    this.#removeRanges(process, (mapping) => !present.has(mapping));
+    if (this.#addRanges(process, added, loaded)) process.version = version;
+    else this.#retryLater(process);
+  }
+
+  #addRanges(
+    process: UnwoundProcess,
+    mappings: readonly ProcessMapping[],
+    loaded: readonly LoadedRange[],
+  ): boolean {
+    const { maps } = this.#options;
+    try {
+      const keys = maps.addRanges(process.image.pid, loaded);
+      for (const [index, range] of loaded.entries()) {
+        const key = keys[index] as RangeKeys;
+        process.ranges.set(mappings[index] as ProcessMapping, { keys: key, table: range.table });
+      }
+      process.isKnown ||= maps.know(process.image.pid);
+      return process.isKnown;
+    } catch {
+      // The map is full: the process stays as it was.
+      for (const { table } of loaded) this.#release(table);
+      return false;
+    }
+  }
+
+  #retryLater(process: UnwoundProcess): void {
+    this.#refused++;
+    process.retryMs = Math.min(2 * process.retryMs, RETRY_MS_MAX);
+    process.retryAtNs = this.#nowNs() + BigInt(process.retryMs) * 1_000_000n;
+  }
+
+  /** What has no table, or none that can be had now, is unwound by its frame pointers. */
+  async #rangeOf(process: UnwoundProcess, mapping: ProcessMapping): Promise<LoadedRange> {
+    const start = Number(mapping.start);
+    const end = Number(mapping.end);
+    const byFramePointer = { start, end, tableStart: 0n, slot: FRAME_POINTER_SLOT, pageCount: 0 };
+    if (!isFileBacked(mapping) && mapping.path !== VDSO_PATH) return byFramePointer;
+    const { executables, store } = this.#options;
+    executables.meet(mapping, openerOf(process.image, mapping));
+    const identified = await executables.identified(mapping);
+    if (isMissing(identified)) return byFramePointer;
+    const { file, info } = identified;
+    const address = fileAddress(info.segments, mapping, mapping.start);
+    if (address === undefined) return byFramePointer;
+    const table = await store.acquire(file);
+    if (isMissing(table)) return byFramePointer;
+    const tableStart = mapping.start - address + BigInt(table.base);
+    return { start, end, tableStart, slot: table.slot, pageCount: table.pageCount, table };
+  }
+
+  #remove(process: UnwoundProcess): void {
+    process.isRemoved = true;
+    this.#byPid.delete(process.image.pid);
+    if (process.isKnown) this.#options.maps.forget(process.image.pid);
+    this.#removeRanges(process, () => true);
+  }
+
+  #removeRanges(process: UnwoundProcess, isGone: (mapping: ProcessMapping) => boolean): void {
+    const gone = [...process.ranges].filter(([mapping]) => isGone(mapping));
+    this.#options.maps.removeRanges(gone.map(([, { keys }]) => keys));
+    for (const [mapping, { table }] of gone) {
+      process.ranges.delete(mapping);
+      this.#release(table);
+    }
+  }
+
+  #release(table: StoredTable | undefined): void {
+    if (table !== undefined) this.#options.store.release(table);
+  }
+
+  #nowNs(): bigint {
+    return this.#options.clock.monotonicNanos();
+  }
+}
+
+interface LoadedRange extends UnwindRange {
+  readonly table?: StoredTable;
+}
+
+interface KnownRange {
+  readonly keys: RangeKeys;
+  /** Undefined when it is unwound by frame pointers. */
+  readonly table: StoredTable | undefined;
+}
+
+/** A process as the kernel knows it. */
+class UnwoundProcess {
+  readonly image: ProcessImage;
+  readonly ranges = new Map<ProcessMapping, KnownRange>();
+  /** The version of the mappings that are loaded. */
+  version = -1;
+  /** The kernel walks it by tables. */
+  isKnown = false;
+  isRemoved = false;
+  loading: Promise<void> | undefined;
+  wantedAtNs: bigint;
+  retryMs = RETRY_MS / 2;
+  retryAtNs = 0n;
+
+  constructor(image: ProcessImage, nowNs: bigint) {
+    this.image = image;
+    this.wantedAtNs = nowNs;
+  }
+
+  get isStale(): boolean {
+    return this.version !== this.image.mappings.version;
+  }
+}
