@@ -205,6 +205,8 @@ export class KallsymsParser {
   #keep(nameStart: number, nameEnd: number, module: number, binding: number | undefined): void {
     const { symbols } = this;
     if (this.#baseHigh === undefined) {
+      // Linux 6.12 and older list the offsets of per-CPU data first, which are no addresses.
+      if (binding === undefined) return;
       this.#baseHigh = this.#high >= KERNEL_HIGH_WORD ? KERNEL_HIGH_WORD : 0;
       symbols.base = BigInt(this.#baseHigh) << 32n;
     }

@@ -81,6 +81,12 @@ describe("kallsyms", () => {
     assert.equal(symbolsOf("ffffffff81000000 T _stext").textStart, 0xffffffff81000000n);
   });
 
+  it("passes over the offsets of per-CPU data that older kernels list first", () => {
+    const offsets = "0000000000000000 A __per_cpu_start\n0000000000001000 A cpu_debug_store\n";
+    assert.equal(symbolsOf(offsets + SMALL).textStart, 0xffffffff81000000n);
+    assert.equal(symbolsOf(offsets + SMALL).lookup(0xffffffff81000200n)?.name, "last");
+  });
+
   it("ends a module's last function where /proc/modules says", () => {
     const bounded = symbolsOf(SMALL, "tiny 2064 0 - Live 0xffffffffc0001000\n");
     assert.equal(bounded.lookup(0xffffffffc000180fn)?.name, "module_last");
