@@ -15,6 +15,11 @@ export type Requirement =
   | "go"
   | "otelcol"
   | "rust"
+  | "musl"
+  | "java"
+  | "node"
+  | "python"
+  | "pyenv"
   | "chromium"
   | "perf"
   | "git";
@@ -26,6 +31,11 @@ const programs: Partial<Record<Requirement, readonly string[]>> = {
   llvm: ["llvm-symbolizer"],
   go: ["go"],
   rust: ["rustc"],
+  musl: ["musl-gcc"],
+  java: ["java", "javac", "jcmd"],
+  node: ["node"],
+  python: ["python3"],
+  pyenv: ["pyenv"],
   chromium: ["chromium"],
   perf: ["perf"],
   git: ["git"],

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { sleep } from "../../src/support/clock.ts";
+import type { ProcessSample } from "./process-stacks.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+import {
+  assertUnwound,
+  type RunningCase,
+  recordBatch,
+  samplesOf,
+  startCase,
+  type UnwindingCase,
+} from "./unwinding-case.ts";
+
+export interface UnwindingOptions {
+  readonly skip: string | false;
+  /** Longer than it takes the programs to reach what they do for the rest of their time. */
+  readonly settleMs?: number;
+  readonly seconds?: number;
+  /** Called when the programs have settled, before the recording. */
+  readonly prepare?: (running: readonly RunningCase[]) => Promise<void>;
+}
+
+const SETTLE_MS = 300;
+const SECONDS = 3;
+
+/**
+ * One recording of all cases together with `record -p PID -p PID …`, and a test for each of
+ * them, since a machine's time is better spent on one recording than on starting many.
+ */
+export function describeUnwinding(
+  title: string,
+  options: UnwindingOptions,
+  makeCases: () => readonly UnwindingCase[],
+): void {
+  describe(title, { skip: options.skip }, () => {
+    const cases = makeCases();
+    let samples: ReadonlyMap<UnwindingCase, readonly ProcessSample[]>;
+    before(async () => {
+      samples = await recordCases(cases, options);
+    });
+    for (const unwindingCase of cases) {
+      it(unwindingCase.name.trim(), () => {
+        assertUnwound(unwindingCase, samples.get(unwindingCase) ?? []);
+      });
+    }
+  });
+}
+
+/** Starts the cases, records them together, ends them, and gives the samples of each. */
+export async function recordCases(
+  cases: readonly UnwindingCase[],
+  options: Omit<UnwindingOptions, "skip">,
+): Promise<Map<UnwindingCase, ProcessSample[]>> {
+  await using started = new AsyncDisposableStack();
+  using folder = temporaryFolder();
+  const running: RunningCase[] = [];
+  for (const unwindingCase of cases) {
+    const one = await startCase(unwindingCase);
+    started.use(one.process);
+    running.push(one);
+  }
+  await sleep(options.settleMs ?? SETTLE_MS);
+  await options.prepare?.(running);
+  const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
+  const seconds = String(options.seconds ?? SECONDS);
+  const batch = await recordBatch(folder, ["-d", seconds, ...pids]);
+  const samples = new Map<UnwindingCase, ProcessSample[]>();
+  for (const one of running) samples.set(one.unwindingCase, samplesOf(one, batch));
+  assert.equal(samples.size, cases.length);
+  return samples;
+}

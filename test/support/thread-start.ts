@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { UserFrame } from "./process-stacks.ts";
+
+/** Names of the functions that no other calls, by what starts threads: libc, Go, musl. */
+const startName =
+  /^(_start|_?_?clone3?|start_thread_asm|runtime\.(goexit|mstart|rt0_go|clone)(\.abi0)?)$/;
+
+const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
+/** Of a _start without a symbol: it ends in its first call. */
+const ENTRY_BYTES = 64n;
+
+interface AddressRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+const startsByPath = new Map<string, readonly AddressRange[]>();
+
+/**
+ * True when a thread starts in this frame's function. It is told by its name, or, in a stripped
+ * file, by what `nm` and `readelf` say of the file: the nearest symbol, its entry point, a return
+ * address that call frame information calls undefined.
+ */
+export function isThreadStart({ name, path, address }: UserFrame): boolean {
+  if (startName.test(name)) return true;
+  if (name !== "" || !path.startsWith("/") || !existsSync(path)) return false;
+  const starts = startsByPath.getOrInsertComputed(path, findStarts);
+  return starts.some(({ start, end }) => address >= start && address < end);
+}
+
+function findStarts(path: string): readonly AddressRange[] {
+  return [...symbols(path), ...entryPoint(path), ...undefinedReturns(path)];
+}
+
+function symbols(path: string): AddressRange[] {
+  const lines = outputOf("nm", ["-n", path]).matchAll(/^([0-9a-f]+) \w (\S+)$/gm);
+  const all = Array.from(lines, ([, address, name]) => ({ at: hex(address), name }));
+  return all.flatMap(({ at, name }, index) => {
+    const next = all.slice(index + 1).find((symbol) => symbol.at > at);
+    if (next === undefined || name === undefined || !startName.test(name)) return [];
+    return [{ start: at, end: next.at }];
+  });
+}
+
+function entryPoint(path: string): AddressRange[] {
+  const entry = /Entry point address:\s*0x([0-9a-f]+)/.exec(outputOf("readelf", ["-h", path]))?.[1];
+  return entry === undefined ? [] : [{ start: hex(entry), end: hex(entry) + ENTRY_BYTES }];
+}
+
+/** Rows of `readelf -wF` whose column ra is u, each up to the next row of its function. */
+function undefinedReturns(path: string): AddressRange[] {
+  const found: AddressRange[] = [];
+  let limit = 0n;
+  let open: bigint | undefined;
+  const close = (end: bigint): void => {
+    if (open !== undefined) found.push({ start: open, end });
+    open = undefined;
+  };
+  for (const line of outputOf("readelf", ["-wF", path]).split("\n")) {
+    const range = / FDE .* pc=([0-9a-f]+)\.\.([0-9a-f]+)/.exec(line);
+    if (range !== null) {
+      close(limit);
+      limit = hex(range[2]);
+    }
+    const row = /^([0-9a-f]{16}) .*?(\S+)\s*$/.exec(line);
+    if (row === null || line.includes(" FDE ") || line.includes(" CIE ")) continue;
+    close(hex(row[1]));
+    if (row[2] === "u") open = hex(row[1]);
+  }
+  close(limit);
+  return found;
+}
+
+function outputOf(program: string, args: readonly string[]): string {
+  return spawnSync(program, args, { encoding: "utf8", maxBuffer: OUTPUT_BYTES_MAX }).stdout ?? "";
+}
+
+function hex(digits: string | undefined): bigint {
+  return BigInt(`0x${digits ?? "0"}`);
+}

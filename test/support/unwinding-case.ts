@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { formatOfPath } from "../../src/profiles/formats.ts";
+import type { ProfileBatch } from "../../src/profiles/profile.ts";
+import { FILE_LIMITS } from "../../src/support/limits.ts";
+import {
+  COMPLETE,
+  type ProcessSample,
+  processSamples,
+  sumByCode,
+  type UserFrame,
+} from "./process-stacks.ts";
+import { type RunningCommand, runObsforge, startCommand } from "./run-command.ts";
+import type { TemporaryFolder } from "./temporary-folder.ts";
+import { isThreadStart } from "./thread-start.ts";
+
+/** A frame by its name; null is any one frame. */
+export type FramePattern = string | RegExp | null;
+
+/** Frames of which each calls the one before it. */
+export interface CallChain {
+  /** Leaf first. Samples with the first of them must have the others right above it. */
+  readonly frames: readonly FramePattern[];
+  /** At least this share of the process's samples have the chain; half when not given. */
+  readonly share?: number;
+}
+
+/** A program whose stacks are known. */
+export interface UnwindingCase {
+  readonly name: string;
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly chains: readonly CallChain[];
+  /** At least this share of the samples go to their threads' starts; 0.99 when not given. */
+  readonly completeShare?: number;
+  /** Names a frame that the profile does not; the profile's own name when not given. */
+  readonly nameOf?: (frame: UserFrame, pid: number) => string;
+  /** Its children count as well. They run the same executable, which no other case runs. */
+  readonly hasChildren?: boolean;
+}
+
+/** A case that runs. */
+export interface RunningCase {
+  readonly unwindingCase: UnwindingCase;
+  readonly process: RunningCommand;
+}
+
+/** Fewer samples than these prove no share of 99 %. */
+const SAMPLES_MIN = 100;
+const COMPLETE_SHARE = 0.99;
+/** Of the samples in a chain's leaf; the rest are at a leaf's first and last instructions. */
+const CHAIN_SHARE = 0.95;
+const SHARE_OF_ALL = 0.5;
+/** Not a divisor of any usual timer, so that nothing runs in step with it. */
+const FREQUENCY = "997";
+const TEXT_FRAMES_MAX = 30;
+
+/** Starts a case; its process ends with the test that disposes of it. */
+export async function startCase(unwindingCase: UnwindingCase): Promise<RunningCase> {
+  const env = { ...process.env, ...unwindingCase.env };
+  // The profiler is to start as fast beside many busy programs as beside one.
+  const words = ["-n", "19", ...unwindingCase.command];
+  return { unwindingCase, process: await startCommand("nice", words, { env }) };
+}
+
+/** Records with `obsforge record` and these flags, and reads what it wrote. */
+export async function recordBatch(
+  folder: TemporaryFolder,
+  flags: readonly string[],
+): Promise<ProfileBatch> {
+  const path = folder.file("recording.pb.gz");
+  const result = await runObsforge(["record", "-F", FREQUENCY, "-o", path, ...flags]);
+  assert.equal(result.code, 0, result.stderr);
+  return readProfile(path);
+}
+
+/** A profile that a recording wrote. */
+export function readProfile(path: string): ProfileBatch {
+  const format = formatOfPath(path);
+  assert.ok(format);
+  return format.decode(readFileSync(path), FILE_LIMITS);
+}
+
+/** The samples of a case's process, and of its children where they count. */
+export function samplesOf(running: RunningCase, batch: ProfileBatch): ProcessSample[] {
+  const { unwindingCase, process } = running;
+  const own = (sample: ProcessSample): boolean =>
+    sample.pid === process.pid ||
+    (unwindingCase.hasChildren === true && sample.executablePath === unwindingCase.command[0]);
+  return named(processSamples(batch).filter(own), unwindingCase);
+}
+
+/** Every check of a case: enough samples, complete, to the thread's start, the call chains. */
+export function assertUnwound(
+  unwindingCase: UnwindingCase,
+  samples: readonly ProcessSample[],
+): void {
+  const all = sum(samples);
+  assert.ok(all >= SAMPLES_MIN, `${all} samples`);
+  assertComplete(samples, unwindingCase.completeShare ?? COMPLETE_SHARE);
+  assertStarts(samples);
+  for (const chain of unwindingCase.chains) assertChain(chain, samples);
+}
+
+/** At least this share of the samples are complete. */
+export function assertComplete(samples: readonly ProcessSample[], share: number): void {
+  const complete = sum(samples.filter(({ code }) => code === COMPLETE)) / sum(samples);
+  assert.ok(
+    complete >= share,
+    `${percent(complete)} complete: ${JSON.stringify([...sumByCode(samples)])}\n${examples(
+      samples.filter(({ code }) => code !== COMPLETE),
+    )}`,
+  );
+}
+
+/** What is said to be complete has a thread's start as its outermost frame: never a wrong end. */
+export function assertStarts(samples: readonly ProcessSample[]): void {
+  const complete = samples.filter(({ code }) => code === COMPLETE);
+  const wrong = complete.filter(({ frames }) => !isStart(frames.at(-1)));
+  assert.ok(
+    sum(wrong) <= sum(complete) * (1 - COMPLETE_SHARE),
+    `${sum(wrong)} of ${sum(complete)} complete stacks do not end at a start:\n${examples(wrong)}`,
+  );
+}
+
+function isStart(frame: UserFrame | undefined): boolean {
+  // A sample taken before or after all of a thread's user code has no frame of it.
+  return frame === undefined || isThreadStart(frame);
+}
+
+function assertChain({ frames, share }: CallChain, samples: readonly ProcessSample[]): void {
+  const inLeaf = samples.filter((sample) =>
+    sample.frames.some(({ name }) => matches(frames[0] as FramePattern, name)),
+  );
+  const withChain = inLeaf.filter((sample) => hasChain(frames, sample));
+  const text = frames.map((frame) => frame ?? "…").join(" ← ");
+  const ofAll = sum(withChain) / sum(samples);
+  assert.ok(
+    ofAll >= (share ?? SHARE_OF_ALL),
+    `${percent(ofAll)} of all have ${text}\n${examples(samples)}`,
+  );
+  const ofLeaf = sum(withChain) / sum(inLeaf);
+  const without = inLeaf.filter((sample) => !hasChain(frames, sample));
+  assert.ok(
+    ofLeaf >= CHAIN_SHARE,
+    `${percent(ofLeaf)} in the leaf have ${text}\n${examples(without)}`,
+  );
+}
+
+function hasChain(chain: readonly FramePattern[], { frames }: ProcessSample): boolean {
+  return frames.some((_, first) =>
+    chain.every((pattern, index) => {
+      const frame = frames[first + index];
+      return frame !== undefined && matches(pattern, frame.name);
+    }),
+  );
+}
+
+function matches(pattern: FramePattern, name: string): boolean {
+  if (pattern === null) return true;
+  return typeof pattern === "string" ? pattern === name : pattern.test(name);
+}
+
+function named(samples: ProcessSample[], { nameOf }: UnwindingCase): ProcessSample[] {
+  if (nameOf === undefined) return samples;
+  return samples.map((sample) => ({
+    ...sample,
+    frames: sample.frames.map((frame) => ({ ...frame, name: nameOf(frame, sample.pid) })),
+  }));
+}
+
+/** The most frequent stacks, as text for the message of a failed test. */
+function examples(samples: readonly ProcessSample[]): string {
+  const lines = samples
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, 5)
+    .map(({ frames, code, count }) => {
+      const names = frames.map(({ name, path, address }) =>
+        name === "" ? `${path.split("/").at(-1)}+0x${address.toString(16)}` : name,
+      );
+      const cut = [...names.slice(0, TEXT_FRAMES_MAX), ...names.slice(TEXT_FRAMES_MAX).slice(-3)];
+      return `  ${count} × ${cut.join(" ← ")} [${code}]`;
+    });
+  return lines.join("\n");
+}
+
+function sum(samples: readonly ProcessSample[]): number {
+  return samples.reduce((total, { count }) => total + count, 0);
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}
