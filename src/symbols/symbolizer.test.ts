@@ -99,7 +99,10 @@ describe("Symbolizer", () => {
     assert.ok(answers.every(isMissing));
     assert.equal(symbolizer.counters.restarts, RESTARTS_MAX + 1);
     assert.equal(closed, opened);
-    assert.equal(lines.filter((line) => line.includes("symbolization is off")).length, 1);
+    assert.equal(
+      lines.filter((line) => line.includes("symbolization of new files is off")).length,
+      1,
+    );
     assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });

@@ -3,6 +3,7 @@ import { systemClock } from "../support/clock.ts";
 import { messageOf } from "../support/errors.ts";
 import type { Logger } from "../support/logger.ts";
 import { moduleUrl } from "../support/module-url.ts";
+import { CpuDeadline } from "./cpu-deadline.ts";
 import {
   type ExecutableFile,
   type ExecutableInfo,
@@ -26,10 +27,10 @@ import {
   workerReady,
 } from "./worker-protocol.ts";
 
-/** What one file may take; the largest seen (a 1.5 GB browser) needs a second. */
-const DEADLINE_MS = 2000;
-/** The kernel's own list is no hostile input, but on a busy machine it may take long. */
-const KERNEL_DEADLINE_MS = 20_000;
+/** CPU time that one file may take, up to twice this; the largest seen (libLLVM) needs half. */
+const DEADLINE_MS = 1000;
+/** The kernel's own list is no hostile input. */
+const KERNEL_DEADLINE_MS = 5000;
 /** A worker that has not begun by then never will; the busiest machine needs a second. */
 const START_MS = 30_000;
 /** A thread in a read that does not return (a dead file server) cannot be ended: nobody waits. */
@@ -56,11 +57,14 @@ const OFF_MS = 5 * 60_000;
 const STUCK_WORKERS_MAX = 4;
 /** Questions that wait. A caller asks once a file and window, so this is thousands of files. */
 const QUEUE_MAX = 8192;
+/** Questions that are known to be harmless. */
+const PROVEN_KEYS_MAX = 16_384;
 /** Files that are known to cost a worker. */
 const REFUSED_KEYS_MAX = 4096;
 
 export interface SymbolizerOptions {
   readonly logger: Logger;
+  /** CPU time, as the one below. */
   readonly deadlineMs?: number;
   readonly kernelDeadlineMs?: number;
   readonly workerHeapMib?: number;
@@ -98,15 +102,17 @@ export class Symbolizer implements AsyncDisposable {
   readonly #frames = new FrameCache();
   readonly #kernelFrames = new Map<bigint, readonly SymbolFrame[]>();
   readonly #refused = new Map<string, string>();
+  /** What was answered before: it does no harm while others do. */
+  readonly #proven = new Set<string>([KERNEL, UNWIND_TABLES]);
   readonly #restartTimes: bigint[] = [];
   #worker: Worker | undefined;
   #current: Question | undefined;
-  #deadline: NodeJS.Timeout | undefined;
+  #deadline: CpuDeadline | undefined;
+  #startTimer: NodeJS.Timeout | undefined;
   #restarts = 0;
   #stuckWorkers = 0;
   /** The worker has begun, and takes questions. */
   #isReady = false;
-  #isReplacing = false;
   /** Monotonic; undefined while symbolization is on. */
   #offUntilNs: bigint | undefined;
   #hasEnded = false;
@@ -166,7 +172,7 @@ export class Symbolizer implements AsyncDisposable {
   /** Takes tables out of the kernel. When it resolves, no program reads them any more. */
   async dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void> {
     const question = { kind: "drop-unwind-tables", slots, dropped } as const;
-    await this.#ask<"drop-unwind-tables">(question, "unwind tables");
+    await this.#ask<"drop-unwind-tables">(question, UNWIND_TABLES);
   }
 
   /** Lets go of the names that were found in a file. */
@@ -176,7 +182,7 @@ export class Symbolizer implements AsyncDisposable {
 
   /** Reads where the running kernel lies. */
   async kernelLayout(): Promise<KernelLayout> {
-    const facts = await this.#ask<"kernel-facts">({ kind: "kernel-facts" }, "kernel");
+    const facts = await this.#ask<"kernel-facts">({ kind: "kernel-facts" }, KERNEL);
     this.#kernelFrames.clear();
     return new KernelLayout({ ...HIDDEN_KERNEL, ...facts });
   }
@@ -186,7 +192,7 @@ export class Symbolizer implements AsyncDisposable {
     const known = Array.from(addresses, (address) => this.#kernelFrames.get(address));
     const asked = addresses.filter((_, index) => known[index] === undefined);
     const question = { kind: "kernel-symbolize", addresses: asked } as const;
-    const found = asked.length === 0 ? [] : await this.#ask<"kernel-symbolize">(question, "kernel");
+    const found = asked.length === 0 ? [] : await this.#ask<"kernel-symbolize">(question, KERNEL);
     if (this.#kernelFrames.size + asked.length > KERNEL_FRAMES_MAX) this.#kernelFrames.clear();
     if (!isMissing(found)) {
       for (const [index, address] of asked.entries()) {
@@ -229,7 +235,7 @@ export class Symbolizer implements AsyncDisposable {
     key: string,
     release: () => void = () => {},
   ): Promise<WorkerAnswers[Kind]> {
-    const refusal = this.#refusalOfAll();
+    const refusal = this.#refusalOfAll(key);
     if (refusal !== undefined) {
       release();
       return Promise.resolve(refusal as WorkerAnswers[Kind]);
@@ -241,10 +247,10 @@ export class Symbolizer implements AsyncDisposable {
     });
   }
 
-  /** Why no question is taken now; undefined when it is. */
-  #refusalOfAll(): Missing | undefined {
+  /** Why the question is not taken now; undefined when it is. */
+  #refusalOfAll(key: string): Missing | undefined {
     if (this.#hasEnded) return ENDED;
-    if (this.#isOff()) return OFF;
+    if (this.#isOff() && !this.#proven.has(key)) return OFF;
     return this.#queue.length >= QUEUE_MAX ? TOO_MANY : undefined;
   }
 
@@ -260,30 +266,32 @@ export class Symbolizer implements AsyncDisposable {
     this.#worker ??= this.#startWorker();
     this.#worker.ref();
     if (this.#isReady) this.#sendCurrent();
-    else this.#replaceAfter(START_MS, "the reader of symbols did not start");
+    else this.#replaceUnlessReady();
   }
 
   /** The deadline begins here: a worker's start is not the file's fault. */
   #sendCurrent(): void {
     const current = this.#current;
-    if (current === undefined) return;
-    this.#worker?.postMessage(current.request);
-    const deadlineMs =
-      "file" in current.request
-        ? (this.#options.deadlineMs ?? DEADLINE_MS)
-        : (this.#options.kernelDeadlineMs ?? KERNEL_DEADLINE_MS);
-    this.#replaceAfter(deadlineMs, `took over ${deadlineMs} ms`);
+    const worker = this.#worker;
+    if (current === undefined || worker === undefined) return;
+    clearTimeout(this.#startTimer);
+    worker.postMessage(current.request);
+    const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
+    const limitMs = "file" in current.request ? deadlineMs : kernelDeadlineMs;
+    this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }
 
-  #replaceAfter(ms: number, reason: string): void {
-    clearTimeout(this.#deadline);
-    const question = this.#current;
-    this.#deadline = setTimeout(() => {
-      // When this thread was busy, the answer may be there already: it comes before this.
-      setImmediate(() => {
-        if (question === this.#current && !this.#isReplacing) this.#replaceWorker(reason);
-      });
-    }, ms);
+  #replaceUnlessReady(): void {
+    clearTimeout(this.#startTimer);
+    this.#startTimer = setTimeout(() => {
+      if (!this.#isReady) this.#replaceWorker("the reader of symbols did not start");
+    }, START_MS);
+  }
+
+  #endDeadlines(): void {
+    clearTimeout(this.#startTimer);
+    this.#deadline?.[Symbol.dispose]();
+    this.#deadline = undefined;
   }
 
   #startWorker(): Worker {
@@ -303,7 +311,7 @@ export class Symbolizer implements AsyncDisposable {
         this.#sendCurrent();
         return;
       }
-      this.#settleCurrent(message)?.release();
+      this.#settleAnswered(message);
       this.#sendNext();
     });
     worker.on("error", (error) => {
@@ -313,15 +321,29 @@ export class Symbolizer implements AsyncDisposable {
   }
 
   #settleCurrent(answer: WorkerAnswer): Question | undefined {
-    clearTimeout(this.#deadline);
+    this.#endDeadlines();
     const current = this.#current;
     this.#current = undefined;
     current?.resolve(answer);
     return current;
   }
 
-  #answerQueue(answer: Missing): void {
-    for (const question of this.#queue.splice(0)) {
+  #settleAnswered(answer: WorkerAnswer): void {
+    const question = this.#settleCurrent(answer);
+    if (question === undefined) return;
+    question.release();
+    this.#proven.add(question.key);
+    for (const oldest of this.#proven) {
+      if (this.#proven.size <= PROVEN_KEYS_MAX) break;
+      this.#proven.delete(oldest);
+    }
+  }
+
+  #answerQueue(answer: Missing, isConcerned = (_: Question): boolean => true): void {
+    const concerned = this.#queue.filter(isConcerned);
+    const others = this.#queue.filter((question) => !concerned.includes(question));
+    this.#queue.splice(0, this.#queue.length, ...others);
+    for (const question of concerned) {
       question.resolve(answer);
       question.release();
     }
@@ -329,10 +351,9 @@ export class Symbolizer implements AsyncDisposable {
 
   /** The open question cost the worker: it is answered, and a new worker takes the next. */
   #replaceWorker(reason: string): void {
-    clearTimeout(this.#deadline);
+    this.#endDeadlines();
     const worker = this.#worker;
     const question = this.#current;
-    this.#isReplacing = true;
     this.#worker = undefined;
     this.#restarts++;
     // A worker that did not even begin says nothing about the file.
@@ -344,7 +365,6 @@ export class Symbolizer implements AsyncDisposable {
     });
     if (this.#restartsTooOften()) this.#turnOff();
     void this.#endWorker(worker, question).finally(() => {
-      this.#isReplacing = false;
       this.#settleCurrent({ missing: reason, kind: "given_up" });
       this.#sendNext();
     });
@@ -387,10 +407,10 @@ export class Symbolizer implements AsyncDisposable {
     const offMs = this.#options.offMs ?? OFF_MS;
     this.#offUntilNs = systemClock.monotonicNanos() + BigInt(offMs) * 1_000_000n;
     this.#restartTimes.length = 0;
-    this.#options.logger.error(`symbolization is off for ${offMs / 1000} s`, {
+    this.#options.logger.error(`symbolization of new files is off for ${offMs / 1000} s`, {
       reason: `over ${RESTARTS_PER_MINUTE_MAX} files cost its worker in a minute`,
     });
-    this.#answerQueue(OFF);
+    this.#answerQueue(OFF, ({ key }) => !this.#proven.has(key));
   }
 
   #isOff(): boolean {
@@ -406,9 +426,13 @@ export class Symbolizer implements AsyncDisposable {
 const ENDED: Missing = { missing: "symbolization has ended", kind: "given_up" };
 const TOO_MANY: Missing = { missing: "too many files at once", kind: "given_up" };
 const OFF: Missing = {
-  missing: "symbolization is off: too many files cost its worker",
+  missing: "symbolization of new files is off: too many cost its worker",
   kind: "given_up",
 };
+
+/** Questions that are about no file. */
+const KERNEL = "the kernel";
+const UNWIND_TABLES = "unwind tables in the kernel";
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
