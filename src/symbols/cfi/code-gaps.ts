@@ -11,7 +11,7 @@
  */
 import { ByteReader } from "../../support/byte-reader.ts";
 import { type ElfFile, SHF_EXECINSTR, SHT_NOBITS } from "../elf/elf-file.ts";
-import { addressOfFileOffset, fileOffsetOfAddress } from "./frame-sections.ts";
+import type { FileSegments } from "./file-segments.ts";
 import { functionStarts } from "./function-starts.ts";
 import type { PlacedRule } from "./placed-rule.ts";
 import { type CfiArchitecture, X86_64 } from "./rule-state.ts";
@@ -39,6 +39,8 @@ export const SCAN_BYTES_MAX: number = 64 * 1024 * 1024;
 const SCAN_BYTES_OF_GAP = 8 * 1024 * 1024;
 /** Code that keeps frame pointers sets one at least this often; measured: every 500 bytes. */
 const BYTES_PER_PROLOGUE_MAX = 4096;
+/** Gaps that are looked into; of the C++ programs that are known the largest has 9,000. */
+export const GAPS_MAX = 65_536;
 /** Stubs of one file; a static program has one. */
 const SIGNAL_STUBS_MAX = 16;
 /** .init, .plt, .plt.sec, .plt.got, .text, .fini and a few of the program's own. */
@@ -97,6 +99,7 @@ interface Scan extends Seen {
 /** Finds the rules of one file's gaps, which are asked for in ascending order. */
 export class CodeGaps {
   readonly #elf: ElfFile;
+  readonly #segments: FileSegments;
   readonly #isX86: boolean;
   readonly #entry: number;
   readonly #sections: readonly CodeSection[];
@@ -104,21 +107,24 @@ export class CodeGaps {
   #pieceStart = 0;
   #pieceLength = 0;
   #scannedBytes = 0;
+  #gaps = 0;
   #signalStubs = 0;
   #followedBytes = 0;
   #starts: Float64Array | undefined;
   /** In all gaps so far. */
   readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
-  constructor(elf: ElfFile, architecture: CfiArchitecture) {
+  constructor(elf: ElfFile, segments: FileSegments, architecture: CfiArchitecture) {
     this.#elf = elf;
+    this.#segments = segments;
     this.#isX86 = architecture === X86_64;
     this.#entry = entryPoint(elf);
-    this.#sections = codeSections(elf);
+    this.#sections = codeSections(elf, segments);
   }
 
   /** The rules from `start` to before `end`, the first at `start`, in ascending order. */
   rulesOf(start: number, end: number): PlacedRule[] {
+    if (++this.#gaps > GAPS_MAX) return [{ address: start, ...specialRule(SPECIAL_GAP) }];
     const rules: PlacedRule[] = [];
     let covered = start;
     for (const section of this.#sections) {
@@ -140,7 +146,7 @@ export class CodeGaps {
     const isDense =
       prologues > 0 &&
       bytes / prologues <= BYTES_PER_PROLOGUE_MAX &&
-      (bytes >= LARGE_GAP_BYTES || this.#isMostlyFramed(start, end, prologues));
+      (end - start >= LARGE_GAP_BYTES || this.#isMostlyFramed(start, end, prologues));
     const keepsFramePointers = isDense || this.#elf.goBuildId !== "";
     this.#seen.prologues += scan.prologues;
     this.#seen.bytes += scan.bytes;
@@ -152,7 +158,7 @@ export class CodeGaps {
 
   /** In little code a few functions with alloca may have all the prologues. */
   #isMostlyFramed(start: number, end: number, prologues: number): boolean {
-    const offset = fileOffsetOfAddress(this.#elf, start);
+    const offset = this.#segments.offsetOf(start);
     if (!this.#isX86 || offset + (end - start) > this.#elf.access.size) return true;
     const bytes = this.#elf.access.read(offset, end - start);
     return prologues * RETURNS_PER_PROLOGUE_MAX >= countReturns(bytes);
@@ -160,7 +166,7 @@ export class CodeGaps {
 
   /** Undefined when it is no code that can be followed, or too much. */
   #followStack(start: number, end: number): PlacedRule[] | undefined {
-    const offset = fileOffsetOfAddress(this.#elf, start);
+    const offset = this.#segments.offsetOf(start);
     const length = end - start;
     const isThere = offset + length <= this.#elf.access.size;
     if (!this.#isX86 || !isThere || this.#followedBytes + length > FLOW_BYTES_MAX) return undefined;
@@ -228,7 +234,7 @@ export class CodeGaps {
     if (distance >= 0 && distance + wanted <= this.#pieceLength) {
       return this.#piece.subarray(distance, distance + wanted);
     }
-    const offset = fileOffsetOfAddress(this.#elf, address);
+    const offset = this.#segments.offsetOf(address);
     const length = Math.min(PIECE_BYTES, this.#elf.access.size - offset);
     if (!(length > 0) || this.#scannedBytes >= SCAN_BYTES_MAX) return this.#piece.subarray(0, 0);
     this.#elf.access.readInto(this.#piece.subarray(0, length), offset);
@@ -283,12 +289,12 @@ function countArm64Prologues(piece: Buffer, address: number): number {
 }
 
 /** Ascending. Without section headers all executable segments are one. */
-function codeSections(elf: ElfFile): readonly CodeSection[] {
+function codeSections(elf: ElfFile, segments: FileSegments): readonly CodeSection[] {
   const sections = elf.sections
     .filter(({ flags, type }) => (flags & SHF_EXECINSTR) !== 0 && type !== SHT_NOBITS)
     .slice(0, CODE_SECTIONS_MAX)
     .map(({ name, offset, size }) => {
-      const start = addressOfFileOffset(elf, offset);
+      const start = segments.addressOf(offset);
       return { start, end: start + size, isPlt: /^\.i?plt/.test(name) };
     })
     .filter(({ start, end }) => start < end)

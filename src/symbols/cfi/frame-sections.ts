@@ -19,15 +19,18 @@ import {
 } from "../elf/elf-file.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import { type PointerBases, readEncodedPointer } from "./encoded-pointer.ts";
+import { FileSegments } from "./file-segments.ts";
 import type { FrameSection } from "./frame-section.ts";
 
-/** Of one section, inflated. ClickHouse's 570 MB have less than 60 MB. */
-export const FRAME_SECTION_BYTES_MAX: number = 96 * 1024 * 1024;
+/** Of both sections together, inflated. ClickHouse's 570 MB have less than 60 MB. */
+export const FRAME_BYTES_MAX: number = 96 * 1024 * 1024;
 /** Words that indirect pointers of one file may read; no compiler gives an FDE one. */
 const INDIRECT_READS_MAX = 1024;
 
 const SHF_COMPRESSED = 0x800;
 const COMPRESSION_HEADER_BYTES = 24;
+/** zlib takes no smaller buffers. */
+const CHUNK_BYTES_MIN = 64;
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
 const PT_GNU_EH_FRAME = 0x6474e550;
@@ -41,64 +44,56 @@ const EH_FRAME_HDR_BYTES_MAX = 24;
  * The sections of a 64-bit little-endian file, .eh_frame first, with their contents.
  *
  * @throws INPUT_MALFORMED  a section that the file does not hold, or that cannot be inflated
- * @throws LIMIT_EXCEEDED   one of more than FRAME_SECTION_BYTES_MAX
+ * @throws LIMIT_EXCEEDED   more than FRAME_BYTES_MAX
  */
-export function readFrameSections(elf: ElfFile): readonly FrameSection[] {
+export function readFrameSections(
+  elf: ElfFile,
+  segments: FileSegments = new FileSegments(elf),
+): readonly FrameSection[] {
+  const file: FrameFile = { elf, segments, bytesLeft: FRAME_BYTES_MAX };
   const found: FrameSection[] = [];
   const ehFrame = sectionByName(elf, ".eh_frame");
-  const fromHeader = ehFrame === undefined ? readByProgramHeader(elf) : undefined;
-  if (ehFrame !== undefined) found.push(readSection(elf, ehFrame, "eh_frame"));
+  const fromHeader = ehFrame === undefined ? readByProgramHeader(file) : undefined;
+  if (ehFrame !== undefined) found.push(readSection(file, ehFrame, "eh_frame"));
   if (fromHeader !== undefined) found.push(fromHeader);
   const debugFrame = sectionByName(elf, ".debug_frame");
-  if (debugFrame !== undefined) found.push(readSection(elf, debugFrame, "debug_frame"));
+  if (debugFrame !== undefined) found.push(readSection(file, debugFrame, "debug_frame"));
   return found;
 }
 
-/** Where the loader maps a place of the file, from the file's own base; NaN where it does not. */
-export function addressOfFileOffset(elf: ElfFile, offset: number): number {
-  for (const segment of elf.segments) {
-    const distance = offset - Number(segment.fileOffset);
-    if (distance >= 0 && distance < Number(segment.fileSize)) {
-      return Number(segment.address) + distance;
-    }
-  }
-  return Number.NaN;
-}
-
-/** The counterpart: where the file holds an address; NaN when it does not. */
-export function fileOffsetOfAddress(elf: ElfFile, address: number): number {
-  for (const segment of elf.segments) {
-    const distance = address - Number(segment.address);
-    if (distance >= 0 && distance < Number(segment.fileSize)) {
-      return Number(segment.fileOffset) + distance;
-    }
-  }
-  return Number.NaN;
+interface FrameFile {
+  readonly elf: ElfFile;
+  readonly segments: FileSegments;
+  /** Of FRAME_BYTES_MAX. */
+  bytesLeft: number;
 }
 
 function sectionByName(elf: ElfFile, name: string): Section | undefined {
   return elf.sections.find((one) => one.name === name && one.type !== SHT_NOBITS && one.size > 0);
 }
 
-function readSection(elf: ElfFile, section: Section, kind: FrameSection["kind"]): FrameSection {
-  const raw = readSectionBytes(elf, section, FRAME_SECTION_BYTES_MAX);
-  const bytes = (section.flags & SHF_COMPRESSED) === 0 ? raw : inflated(elf, section, raw);
-  const address = addressOfFileOffset(elf, section.offset);
-  const bases = pointerBases(elf, address);
+function readSection(file: FrameFile, section: Section, kind: FrameSection["kind"]): FrameSection {
+  const { elf, segments } = file;
+  const raw = readSectionBytes(elf, section, file.bytesLeft);
+  const bytes = (section.flags & SHF_COMPRESSED) === 0 ? raw : inflated(file, section, raw);
+  file.bytesLeft -= bytes.length;
+  const bases = pointerBases(file, segments.addressOf(section.offset));
   return { name: `${elf.access.name}: ${section.name}`, kind, bytes, bases, endsAtZero: false };
 }
 
-function inflated(elf: ElfFile, section: Section, raw: Uint8Array): Uint8Array {
-  const where = `${elf.access.name}: ${section.name}`;
+function inflated(file: FrameFile, section: Section, raw: Uint8Array): Uint8Array {
+  const where = `${file.elf.access.name}: ${section.name}`;
   const header = new ByteReader(raw, where);
   const type = header.u32();
   header.skip(4);
   const size = header.u64Number("size");
-  if (size > FRAME_SECTION_BYTES_MAX) {
-    throw limitExceeded(where, "inflated bytes", size, FRAME_SECTION_BYTES_MAX);
-  }
+  if (size > file.bytesLeft) throw limitExceeded(where, "inflated bytes", size, file.bytesLeft);
   const packed = raw.subarray(COMPRESSION_HEADER_BYTES);
-  const options = { maxOutputLength: Math.max(size, 1) };
+  // In one buffer: put together of many it would be there twice.
+  const options = {
+    maxOutputLength: Math.max(size, 1),
+    chunkSize: Math.max(size, CHUNK_BYTES_MIN),
+  };
   try {
     if (type === ELFCOMPRESS_ZLIB) return inflateSync(packed, options);
     if (type === ELFCOMPRESS_ZSTD) return zstdDecompressSync(packed, options);
@@ -108,27 +103,28 @@ function inflated(elf: ElfFile, section: Section, raw: Uint8Array): Uint8Array {
   throw malformed(where, `its compression ${type} is not known`);
 }
 
-function pointerBases(elf: ElfFile, section: number): PointerBases {
+function pointerBases({ elf, segments }: FrameFile, section: number): PointerBases {
   const addressOf = (name: string): number => {
     const found = sectionByName(elf, name);
-    return found === undefined ? Number.NaN : addressOfFileOffset(elf, found.offset);
+    return found === undefined ? Number.NaN : segments.addressOf(found.offset);
   };
   let reads = 0;
   return {
     section,
     text: addressOf(".text"),
     data: addressOf(".got"),
-    wordAt: (address) => (reads++ < INDIRECT_READS_MAX ? wordAt(elf, address) : Number.NaN),
+    wordAt: (address) =>
+      reads++ < INDIRECT_READS_MAX ? wordAt(elf, segments.offsetOf(address)) : Number.NaN,
   };
 }
 
-function wordAt(elf: ElfFile, address: number): number {
-  const offset = fileOffsetOfAddress(elf, address);
+function wordAt(elf: ElfFile, offset: number): number {
   if (!(offset + 8 <= elf.access.size)) return Number.NaN;
   return new CfiCursor(elf.access.read(offset, 8)).i64();
 }
 
-function readByProgramHeader(elf: ElfFile): FrameSection | undefined {
+function readByProgramHeader(file: FrameFile): FrameSection | undefined {
+  const { elf, segments } = file;
   const offset = ehFrameHeaderOffset(elf);
   if (offset === undefined) return undefined;
   const length = Math.min(EH_FRAME_HDR_BYTES_MAX, elf.access.size - offset);
@@ -136,13 +132,14 @@ function readByProgramHeader(elf: ElfFile): FrameSection | undefined {
   if (cursor.u8() !== EH_FRAME_HDR_VERSION) return undefined;
   const encoding = cursor.u8();
   cursor.skip(2);
-  const header = addressOfFileOffset(elf, offset);
-  const bases = { ...pointerBases(elf, header), data: header };
-  return readUnsized(elf, readEncodedPointer(cursor, encoding, bases));
+  const header = segments.addressOf(offset);
+  const bases = { ...pointerBases(file, header), data: header };
+  return readUnsized(file, readEncodedPointer(cursor, encoding, bases));
 }
 
 /** To the end of the segment, because the header does not tell how long it is. */
-function readUnsized(elf: ElfFile, address: number): FrameSection | undefined {
+function readUnsized(file: FrameFile, address: number): FrameSection | undefined {
+  const { elf } = file;
   const segment = elf.segments.find((one) => {
     const distance = address - Number(one.address);
     return distance >= 0 && distance < Number(one.fileSize);
@@ -152,9 +149,10 @@ function readUnsized(elf: ElfFile, address: number): FrameSection | undefined {
   const offset = Number(segment.fileOffset) + distance;
   const rest = Math.min(Number(segment.fileSize) - distance, elf.access.size - offset);
   if (!(rest > 0)) return undefined;
-  const bytes = elf.access.read(offset, Math.min(rest, FRAME_SECTION_BYTES_MAX));
+  const bytes = elf.access.read(offset, Math.min(rest, file.bytesLeft));
   const name = `${elf.access.name}: PT_GNU_EH_FRAME`;
-  return { name, kind: "eh_frame", bytes, bases: pointerBases(elf, address), endsAtZero: true };
+  file.bytesLeft -= bytes.length;
+  return { name, kind: "eh_frame", bytes, bases: pointerBases(file, address), endsAtZero: true };
 }
 
 function ehFrameHeaderOffset(elf: ElfFile): number | undefined {

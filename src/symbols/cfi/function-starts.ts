@@ -7,7 +7,7 @@ import {
 } from "../elf/elf-file.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 
-/** Of one table; a C library has 200 KB. A larger one is not read. */
+/** Of both tables together; a C library has 200 KB. Tables beyond it are not read. */
 const TABLE_BYTES_MAX = 16 * 1024 * 1024;
 const ENTRY_BYTES = 24;
 const INFO_AT = 4;
@@ -17,22 +17,34 @@ const STT_GNU_IFUNC = 10;
 
 /** Addresses that .symtab and .dynsym of a 64-bit file give to functions, ascending. */
 export function functionStarts(elf: ElfFile): Float64Array {
-  const starts: number[] = [];
-  for (const section of elf.sections) {
-    const isSymbols = section.type === SHT_SYMTAB || section.type === SHT_DYNSYM;
-    if (isSymbols && section.size <= TABLE_BYTES_MAX) readSymbols(elf, section, starts);
+  let bytesLeft = TABLE_BYTES_MAX;
+  const found: Float64Array[] = [];
+  for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
+    // A file has one table of a type.
+    const section = elf.sections.find((one) => one.type === type);
+    if (section === undefined || section.size > bytesLeft) continue;
+    bytesLeft -= section.size;
+    found.push(readSymbols(elf, section));
   }
-  return Float64Array.from(starts).sort();
+  const starts = new Float64Array(found.reduce((sum, { length }) => sum + length, 0));
+  let count = 0;
+  for (const some of found) {
+    starts.set(some, count);
+    count += some.length;
+  }
+  return starts.sort();
 }
 
-function readSymbols(elf: ElfFile, section: Section, into: number[]): void {
-  const bytes = readSectionBytes(elf, section, TABLE_BYTES_MAX);
-  const cursor = new CfiCursor(bytes);
-  for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
+function readSymbols(elf: ElfFile, section: Section): Float64Array {
+  const cursor = new CfiCursor(readSectionBytes(elf, section, TABLE_BYTES_MAX));
+  const starts = new Float64Array(Math.floor(cursor.end / ENTRY_BYTES));
+  let count = 0;
+  for (let at = 0; at + ENTRY_BYTES <= cursor.bytes.length; at += ENTRY_BYTES) {
     cursor.position = at + INFO_AT;
     const type = cursor.u8() & 0xf;
     if (type !== STT_FUNC && type !== STT_GNU_IFUNC) continue;
     cursor.position = at + VALUE_AT;
-    into.push(cursor.i64());
+    starts[count++] = cursor.i64();
   }
+  return starts.subarray(0, count);
 }

@@ -60,11 +60,11 @@ import {
 export const cannotReasons = [
   /** The FDE is broken. */
   "broken",
-  /** An expression that is none of the known forms. */
+  /** An expression that is none of the known forms, or arm64's x29 by other means than memory. */
   "expression",
   /** No rule for the frame address. */
   "no_cfa",
-  /** A distance that is no multiple of 8 or above 256 KiB. */
+  /** A distance that is no multiple of 8, above 256 KiB, or of arm64's registers of a frame. */
   "offset",
   /** The return address is not where calls leave it. */
   "return_address",
@@ -183,7 +183,8 @@ abstract class CommonCompiler implements RuleCompiler {
         return register === sp ? this.#inMemory(byte, offset, expression.plus) : "expression";
       }
       case "plt": {
-        const isUsual = register === sp && expression.pcRegister === ra;
+        const isUsual =
+          this.#architecture === X86_64 && register === sp && expression.pcRegister === ra;
         return isUsual ? this.#near(kindByte(CFA_PLT, expression.threshold), offset) : "expression";
       }
     }
@@ -333,7 +334,9 @@ export class Arm64Compiler extends CommonCompiler {
     const fpWords = isFpSaved ? offsetWords(state[FP + 1] as number) : undefined;
     const isFpKnown = fpKind === UNSPECIFIED || fpKind === SAME_VALUE || fpWords !== undefined;
     const isPacked = this.#pack({ isInLr, raWords, fpWords });
-    return isFpKnown && isPacked ? undefined : "frame_pointer";
+    // There is no rule for an x29 that is not to be had, and a wrong one leads astray.
+    if (!isFpKnown) return isFpSaved ? "offset" : "expression";
+    return isPacked ? undefined : "offset";
   }
 
   /** False when the frame pointer is too far from the return address for the row. */

@@ -268,7 +268,10 @@ export class RuleMachine {
       this.#isBroken = true;
       return;
     }
-    this.#remembered.set(this.state, this.#depth * STATE_LENGTH);
+    const { state } = this;
+    const from = this.#depth * STATE_LENGTH;
+    // A loop takes a third of the time of `set`.
+    for (let at = 0; at < STATE_LENGTH; at++) this.#remembered[from + at] = state[at] as number;
     this.#depth++;
   }
 
@@ -278,8 +281,9 @@ export class RuleMachine {
       return;
     }
     this.#depth--;
-    const at = this.#depth * STATE_LENGTH;
-    this.state.set(this.#remembered.subarray(at, at + STATE_LENGTH));
+    const { state } = this;
+    const from = this.#depth * STATE_LENGTH;
+    for (let at = 0; at < STATE_LENGTH; at++) state[at] = this.#remembered[from + at] as number;
   }
 
   #setLocation(cursor: CfiCursor, format: InstructionFormat, onRow: OnRow): void {

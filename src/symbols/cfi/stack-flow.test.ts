@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { requirement } from "../../../test/support/requirements.ts";
 import { readElf } from "../elf/elf-file.ts";
 import { bytesAccess } from "../elf/random-access.ts";
-import { addressOfFileOffset } from "./frame-sections.ts";
+import { FileSegments } from "./file-segments.ts";
 import { functionStarts } from "./function-starts.ts";
 import { followStack } from "./stack-flow.ts";
 import { ruleText } from "./testing/row-text.ts";
@@ -131,7 +131,7 @@ function compare(path: string): { same: number; all: number } {
   const section = elf.sections.find(({ name }) => name === ".text");
   assert.ok("rows" in table && section !== undefined);
   const bytes = elf.access.read(section.offset, section.size);
-  const address = addressOfFileOffset(elf, section.offset);
+  const address = new FileSegments(elf).addressOf(section.offset);
   const rules = followStack(bytes, address, functionStarts(elf)) ?? [];
   let same = 0;
   let all = 0;

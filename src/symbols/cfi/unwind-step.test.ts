@@ -5,7 +5,16 @@ import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { readFrameSections } from "./frame-sections.ts";
 import { type NaiveFde, NaiveUnwinder } from "./testing/naive-unwinder.ts";
-import { CFA_SPECIAL, SPECIAL_CANNOT } from "./unwind-rows.ts";
+import {
+  CFA_AT_REGISTER,
+  CFA_RA_REGISTER,
+  CFA_SPECIAL,
+  kindByte,
+  packOffsets,
+  RowBuilder,
+  SPECIAL_CANNOT,
+  signalRule,
+} from "./unwind-rows.ts";
 import { findRule, unwindStep } from "./unwind-step.ts";
 import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
 
@@ -43,6 +52,44 @@ describe("unwinding one frame", () => {
       }
     });
   }
+});
+
+const TEXT = 0x1000;
+
+/** A table of three rules: of a signal's stub, of glibc's vfork, of what has pushed nothing. */
+function tableOfThree(): UnwindTable {
+  const rows = new RowBuilder("test", { start: TEXT, end: TEXT + 0x1000 }, 3);
+  const signal = signalRule(true);
+  rows.add(TEXT, signal.head, signal.offsets);
+  rows.add(TEXT + 0x10, kindByte(CFA_RA_REGISTER, 5), 0);
+  rows.add(TEXT + 0x20, kindByte(CFA_AT_REGISTER, 7), packOffsets(1, 0));
+  return { machine: "x86_64", ...rows.finish() } as UnwindTable;
+}
+
+describe("behind a signal", () => {
+  it("every register is what the signal interrupted", () => {
+    // Each word of the stack holds its own number above 0x1000, as do the registers there.
+    const read = (address: bigint): bigint => 0x1000n + (address - 0x7000n) / 8n;
+    const frame = { pc: 0x1000n, sp: 0x7000n, fp: 0n, lr: 0n, isExact: true };
+    const step = unwindStep(tableOfThree(), frame, { bias: 0n, read });
+    assert.ok("caller" in step);
+    const { pc, sp, fp, register } = step.caller;
+    assert.deepEqual([pc, sp, fp], [0x1015n, 0x1014n, 0x100fn]);
+    const [di, r15, cx] = [5, 15, 2].map((number) => register?.(number));
+    assert.deepEqual([di, r15, cx], [0x100dn, 0x100cn, 0x1013n]);
+    const inVfork = { ...step.caller, pc: 0x1010n };
+    const behind = unwindStep(tableOfThree(), inVfork, { bias: 0n, read });
+    assert.ok("caller" in behind);
+    assert.equal(behind.caller.pc, 0x100dn);
+  });
+});
+
+describe("a return address of 0", () => {
+  it("is the end of the stack: a thread that has just begun", () => {
+    const frame = { pc: 0x1020n, sp: 0x7000n, fp: 1n, lr: 0n, isExact: true };
+    const step = unwindStep(tableOfThree(), frame, { bias: 0n, read: () => 0n });
+    assert.deepEqual(step, { end: "zero_return_address" });
+  });
 });
 
 function compareFile(elf: ElfFile): string {

@@ -50,13 +50,13 @@ export interface FrameRegisters {
   readonly lr: bigint;
   /** `pc` is where the thread is, as in the leaf, and not where a call returns to. */
   readonly isExact: boolean;
-  /** Any register by its DWARF number, where all are known: in the leaf. */
+  /** Any register by its DWARF number, where all are known: in the leaf, and behind a signal. */
   readonly register?: (number: number) => bigint | undefined;
 }
 
 export type UnwindStep =
   | { readonly caller: FrameRegisters }
-  | { readonly end: "undefined_return_address" | "zero_frame_pointer" }
+  | { readonly end: "undefined_return_address" | "zero_frame_pointer" | "zero_return_address" }
   | { readonly failed: "no_rule" | "unread_memory" | "unknown_register" | "no_progress" };
 
 /** The 64-bit word of the thread's memory; undefined when it cannot be read. */
@@ -68,6 +68,9 @@ const WORD_MASK = (1n << 64n) - 1n;
 /** From rsp's place in the kernel's frame: rip, and rbp. */
 const X86_SIGNAL_PC = 8n;
 const X86_SIGNAL_FP = -40n;
+/** DWARF numbers of the kernel's struct sigcontext, in its order. */
+const X86_SIGNAL_REGISTERS = [8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7];
+const X86_RSP = 7;
 const ARM64_SIGNAL_FP = 29n * 8n;
 const ARM64_SIGNAL_LR = 30n * 8n;
 const ARM64_SIGNAL_SP = 31n * 8n;
@@ -129,6 +132,8 @@ export function unwindStep(
   const step = new FrameStep(table.machine, rule, { registers, read });
   const result = rule.kind === CFA_SPECIAL ? step.special() : step.byCfa();
   if (!("caller" in result) || result.caller.isExact) return result;
+  // What a thread finds on its stack before anybody has written there.
+  if (result.caller.pc === 0n) return { end: "zero_return_address" };
   // A leaf of arm64 has its caller's sp; nothing else leaves sp where it was.
   const isHigher = result.caller.sp > registers.sp;
   const isLeaf = registers.isExact && result.caller.sp === registers.sp;
@@ -279,6 +284,18 @@ class FrameStep {
     if (sp === undefined || pc === undefined || fp === undefined || lr === undefined) {
       return { failed: "unread_memory" };
     }
-    return { caller: { pc, sp, fp, lr, isExact: true } };
+    const register = this.#signalRegister(at);
+    return { caller: { pc, sp, fp, lr, isExact: true, register } };
+  }
+
+  /** What the signal interrupted had in its registers. */
+  #signalRegister(spAt: bigint): (number: number) => bigint | undefined {
+    if (!this.#isX86) return (number) => this.#read(spAt + BigInt(number) * WORD_BYTES);
+    return (number) => {
+      const word = X86_SIGNAL_REGISTERS.indexOf(number) - X86_SIGNAL_REGISTERS.indexOf(X86_RSP);
+      return X86_SIGNAL_REGISTERS.includes(number)
+        ? this.#read(spAt + BigInt(word) * WORD_BYTES)
+        : undefined;
+    };
   }
 }

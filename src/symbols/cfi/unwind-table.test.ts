@@ -201,7 +201,14 @@ const arm64Cases: { name: string; instructions: number[]; rows: string[] }[] = [
   {
     name: "both, far from one another",
     instructions: [0x0e, ...uleb(256), 0x9d, 30, 0x9e, 1],
-    rows: ["0 sp+256 u c-8"],
+    rows: ["0 cannot"],
+  },
+  { name: "an x29 by an expression", instructions: [0x10, 29, 2, 0x8f, 0], rows: ["0 cannot"] },
+  { name: "an x29 that is lost", instructions: [7, 29], rows: ["0 cannot"] },
+  {
+    name: "the expression of x86-64's .plt",
+    instructions: [0x0f, 11, 0x8f, 8, 0x8e, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22],
+    rows: ["0 cannot"],
   },
   {
     name: "a signed return address",

@@ -2,6 +2,7 @@ import { limitExceeded } from "../../support/errors.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import { CodeGaps } from "./code-gaps.ts";
+import { FileSegments } from "./file-segments.ts";
 import {
   type Cie,
   countFdes,
@@ -94,8 +95,9 @@ export function buildUnwindTable(elf: ElfFile): UnwindTable | { readonly missing
   if (!isKnown) return { missing: "unwind tables are for 64-bit x86-64 and arm64 files" };
   const ranges = codeRanges(elf);
   if (ranges.length === 0) return { missing: "the file has no code" };
-  const sections = readFrameSections(elf);
-  return new TableBuild(elf, ranges, sections).build();
+  const segments = new FileSegments(elf);
+  const sections = readFrameSections(elf, segments);
+  return new TableBuild(elf, { ranges, segments, sections }).build();
 }
 
 interface AddressRange {
@@ -135,6 +137,12 @@ function codeRanges(elf: ElfFile): readonly AddressRange[] {
   return ranges;
 }
 
+interface FileParts {
+  readonly ranges: readonly AddressRange[];
+  readonly segments: FileSegments;
+  readonly sections: readonly FrameSection[];
+}
+
 class TableBuild {
   readonly #architecture: CfiArchitecture;
   readonly #elf: ElfFile;
@@ -160,14 +168,14 @@ class TableBuild {
   #rowStart = 0;
   #reason: CannotReason | undefined;
 
-  constructor(elf: ElfFile, ranges: readonly AddressRange[], sections: readonly FrameSection[]) {
+  constructor(elf: ElfFile, { ranges, segments, sections }: FileParts) {
     this.#architecture = elf.machine === EM_X86_64 ? X86_64 : ARM64;
     this.#elf = elf;
     this.#ranges = ranges;
     this.#machine = new RuleMachine(this.#architecture);
     this.#compiler = this.#architecture === X86_64 ? new X86Compiler() : new Arm64Compiler();
     this.#isGo = elf.goBuildId !== "";
-    this.#gaps = new CodeGaps(elf, this.#architecture);
+    this.#gaps = new CodeGaps(elf, segments, this.#architecture);
     this.#fdes = this.#readFdes(sections);
     const start = ranges[0]?.start ?? 0;
     const end = ranges.at(-1)?.end ?? 0;
