@@ -140,9 +140,10 @@ export class EbpfReceiver implements Receiver {
   stop(): Promise<void> {
     return this.#end(async (running) => {
       running.sampler.pause();
+      const endNs = this.#context.clock.monotonicNanos();
       await running.report;
       this.#drain(running);
-      await this.#report(running);
+      await this.#report(running, endNs);
     });
   }
 
@@ -333,16 +334,21 @@ export class EbpfReceiver implements Receiver {
     };
   }
 
-  /** Sends the window and begins the next one. Never rejects: what cannot be sent is counted. */
-  async #report(running: Running): Promise<void> {
+  /**
+   * Sends the window and begins the next one. Never rejects: what cannot be sent is counted.
+   *
+   * @param endNs  when sampling was paused; now when it was not
+   */
+  async #report(running: Running, endNs?: bigint): Promise<void> {
     const { window, windowStartNs, periodNs } = running;
     this.#tellLosses(running);
     Object.assign(running, this.#newWindow(running.sampler));
+    const windowEndNs = endNs ?? running.windowStartNs;
     if (window.isEmpty) return;
     try {
       await running.services.executables.settled();
       running.kernel = await running.services.kernelLayout();
-      const batch = this.#batchOf(running, { window, windowStartNs, periodNs });
+      const batch = this.#batchOf(running, { window, windowStartNs, windowEndNs, periodNs });
       await this.#context.next.consume(batch);
     } catch (error) {
       const samples = window.total;
@@ -359,8 +365,8 @@ export class EbpfReceiver implements Receiver {
 
   #batchOf(running: Running, closed: ClosedWindow): ProfileBatch {
     const { clock } = this.#context;
-    const { window, windowStartNs } = closed;
-    const { startNs, endNs } = window.span(windowStartNs, running.windowStartNs);
+    const { window, windowStartNs, windowEndNs } = closed;
+    const { startNs, endNs } = window.span(windowStartNs, windowEndNs);
     const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
     return buildBatch(window, {
       scope: {
@@ -427,7 +433,9 @@ interface Running extends WindowState {
 }
 
 /** What is sent of a window. */
-type ClosedWindow = Omit<WindowState, "metMappings" | "intervalMs">;
+interface ClosedWindow extends Omit<WindowState, "metMappings" | "intervalMs"> {
+  readonly windowEndNs: bigint;
+}
 
 /** What begins anew after each report. */
 interface WindowState {

@@ -17,6 +17,8 @@ export interface TableLoader {
     target: TableTarget,
   ): Promise<LoadedTable | TooLarge | Missing>;
   dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void>;
+  /** Gives up what waits to be compiled. */
+  cancelUnwindTables(): void;
 }
 
 export interface TableStoreOptions {
@@ -90,6 +92,11 @@ export class TableStore {
   release({ slot }: StoredTable): void {
     const entry = this.#bySlot.get(slot);
     if (entry !== undefined) this.#leave(entry);
+  }
+
+  /** Gives up what waits to be loaded; nothing may be acquired after it. */
+  cancel(): void {
+    this.#options.loader.cancelUnwindTables();
   }
 
   /** Takes out what nobody has used for a while. */

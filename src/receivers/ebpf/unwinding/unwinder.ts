@@ -1,5 +1,5 @@
 import { isFileBacked, type ProcessMapping } from "../../../linux/process-mapping.ts";
-import type { Clock } from "../../../support/clock.ts";
+import { type Clock, sleep } from "../../../support/clock.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
 import { isMissing } from "../../../symbols/executable-file.ts";
 import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
@@ -21,6 +21,8 @@ const EXPIRE_INTERVAL_MS = 5000;
 /** After a failure, so long; then twice as long each time. */
 const RETRY_MS = 1000;
 const RETRY_MS_MAX = 300_000;
+/** How long the end waits for a table that is being compiled. */
+const END_WAIT_MS = 500;
 /** Above this an address is not exact as a number, and no user space has it. */
 const ADDRESS_MAX = 2 ** 52;
 
@@ -53,6 +55,7 @@ export class Unwinder {
   #refused = 0;
   #expiredAtNs = 0n;
   #expiring: Promise<void> | undefined;
+  #hasEnded = false;
 
   constructor(options: UnwinderOptions) {
     this.#options = options;
@@ -77,7 +80,8 @@ export class Unwinder {
 
   /** A process was sampled: loads it if it is new. Costs nothing for one that is known. */
   want(image: ProcessImage): void {
-    if (image.isKernelThread || !image.isComplete || image.exitNs !== undefined) return;
+    if (this.#hasEnded || image.isKernelThread || !image.isComplete || image.exitNs !== undefined)
+      return;
     const known = this.#byPid.get(image.pid);
     if (known?.image === image) {
       known.wantedAtNs = this.#nowNs();
@@ -116,10 +120,16 @@ export class Unwinder {
     this.#expiring = this.#options.store.expire();
   }
 
-  /** Resolves when nothing of it is under way any more; nothing may be wanted after it. */
+  /**
+   * Gives up what is not loaded yet. When it resolves, nobody writes into the maps any more, but
+   * for a file that takes very long: nobody waits for one.
+   */
   async end(): Promise<void> {
-    await this.settled();
-    await this.#expiring;
+    this.#hasEnded = true;
+    this.#options.store.cancel();
+    const waiting = new AbortController();
+    const ended = Promise.all([this.settled(), this.#expiring]).finally(() => waiting.abort());
+    await Promise.race([ended, sleep(END_WAIT_MS, waiting.signal)]);
   }
 
   /** Resolves when everything that was wanted is loaded. Never rejects. */
