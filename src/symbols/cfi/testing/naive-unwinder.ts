@@ -1,7 +1,8 @@
 /**
  * The plainest way to unwind one frame: find the FDE by looking at each, run its instructions to
  * the address with rules of every register in a map, evaluate expressions on a stack. It shares
- * no code with the compiler, of which it is the oracle, and believes its input.
+ * no code with the compiler, of which it is the oracle, and believes its input: it throws what it
+ * stumbles over.
  */
 
 export interface NaiveFde {
@@ -147,7 +148,8 @@ export class NaiveUnwinder {
       ? this.#view.getUint32(this.#at, true)
       : Number(this.#view.getBigUint64(this.#at, true));
     this.#at += isShort ? 4 : 8;
-    if (cie.hasData) this.#at += this.#uleb();
+    const dataBytes = cie.hasData ? this.#uleb() : 0;
+    this.#at += dataBytes;
     const { isSignalFrame } = cie;
     return { start, end: start + byteCount, isSignalFrame, cie, instructions: [this.#at, end] };
   }
@@ -310,7 +312,9 @@ class LebReader {
   }
 
   u8(): number {
-    return this.bytes[this.at++] as number;
+    const byte = this.bytes[this.at++];
+    if (byte === undefined) throw new RangeError("the bytes end");
+    return byte;
   }
 
   uleb(): number {
