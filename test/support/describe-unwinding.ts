@@ -17,12 +17,14 @@ export interface UnwindingOptions {
   /** Longer than it takes the programs to reach what they do for the rest of their time. */
   readonly settleMs?: number;
   readonly seconds?: number;
-  /** Called when the programs have settled, before the recording. */
-  readonly prepare?: (running: readonly RunningCase[]) => Promise<void>;
+  /** Called after the recording, while the programs still run. */
+  readonly afterwards?: (running: readonly RunningCase[]) => Promise<void>;
 }
 
 const SETTLE_MS = 300;
-const SECONDS = 3;
+/** How long to record for N cases that share the CPUs. */
+const SECONDS = 2;
+const SECONDS_PER_CASE = 0.2;
 
 /**
  * One recording of all cases together with `record -p PID -p PID …`, and a test for each of
@@ -61,10 +63,10 @@ export async function recordCases(
     running.push(one);
   }
   await sleep(options.settleMs ?? SETTLE_MS);
-  await options.prepare?.(running);
   const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
-  const seconds = String(options.seconds ?? SECONDS);
+  const seconds = String(options.seconds ?? SECONDS + SECONDS_PER_CASE * cases.length);
   const batch = await recordBatch(folder, ["-d", seconds, ...pids]);
+  await options.afterwards?.(running);
   const samples = new Map<UnwindingCase, ProcessSample[]>();
   for (const one of running) samples.set(one.unwindingCase, samplesOf(one, batch));
   assert.equal(samples.size, cases.length);

@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { UserFrame } from "./process-stacks.ts";
 
-/** Names of the functions that no other calls, by what starts threads: libc, Go, musl. */
-const startName =
-  /^(_start|_?_?clone3?|start_thread_asm|runtime\.(goexit|mstart|rt0_go|clone)(\.abi0)?)$/;
+/**
+ * Names of the functions that no other calls: in C libraries, and in Go, where a goroutine starts
+ * below goexit and the scheduler below mcall, which never returns to what it left.
+ */
+const startName = /^(_start|_?_?clone3?|runtime\.(goexit|mcall|mstart|rt0_go|clone)(\.abi0)?)$/;
 
 const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
 /** Of a _start without a symbol: it ends in its first call. */
@@ -15,18 +17,31 @@ interface AddressRange {
   readonly end: bigint;
 }
 
+/** exit, by its number on x86-64 and on arm64. */
+const exitCall = /(\$0x3c|#0x5d)\b.*\n.*\b(syscall|svc)\b/;
+const CODE_BYTES = 16n;
+
 const startsByPath = new Map<string, readonly AddressRange[]>();
+const exitsAfter = new Map<string, boolean>();
 
 /**
  * True when a thread starts in this frame's function. It is told by its name, or, in a stripped
- * file, by what `nm` and `readelf` say of the file: the nearest symbol, its entry point, a return
- * address that call frame information calls undefined.
+ * file, by what `nm`, `readelf` and `objdump` say of the file: the nearest symbol, its entry point,
+ * a return address that call frame information calls undefined, a call after which the code does
+ * nothing but end the thread.
  */
 export function isThreadStart({ name, path, address }: UserFrame): boolean {
   if (startName.test(name)) return true;
   if (name !== "" || !path.startsWith("/") || !existsSync(path)) return false;
   const starts = startsByPath.getOrInsertComputed(path, findStarts);
-  return starts.some(({ start, end }) => address >= start && address < end);
+  if (starts.some(({ start, end }) => address >= start && address < end)) return true;
+  return exitsAfter.getOrInsertComputed(`${path} ${address}`, () => endsThread(path, address));
+}
+
+/** The call's own last byte is at the address of its frame. */
+function endsThread(path: string, address: bigint): boolean {
+  const range = [`--start-address=${address + 1n}`, `--stop-address=${address + CODE_BYTES}`];
+  return exitCall.test(outputOf("objdump", ["-d", ...range, path]));
 }
 
 function findStarts(path: string): readonly AddressRange[] {

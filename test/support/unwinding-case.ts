@@ -46,21 +46,27 @@ export interface RunningCase {
   readonly process: RunningCommand;
 }
 
-/** Fewer samples than these prove no share of 99 %. */
-const SAMPLES_MIN = 100;
+/** Of a second or more of CPU time that a case has, even beside others and on a busy machine. */
+const SAMPLES_MIN = 50;
 const COMPLETE_SHARE = 0.99;
 /** Of the samples in a chain's leaf; the rest are at a leaf's first and last instructions. */
 const CHAIN_SHARE = 0.95;
 const SHARE_OF_ALL = 0.5;
 /** Not a divisor of any usual timer, so that nothing runs in step with it. */
 const FREQUENCY = "997";
-const TEXT_FRAMES_MAX = 30;
+const EXAMPLES_MAX = 5;
+const TEXT_FRAMES_MAX = 16;
+const TEXT_CHAIN_MAX = 300;
+const TEXT_LEAF_FRAMES = 10;
+const TEXT_NAME_MAX = 50;
+/** A third of a usual process's weight. */
+const NICENESS = "5";
 
 /** Starts a case; its process ends with the test that disposes of it. */
 export async function startCase(unwindingCase: UnwindingCase): Promise<RunningCase> {
   const env = { ...process.env, ...unwindingCase.env };
   // The profiler is to start as fast beside many busy programs as beside one.
-  const words = ["-n", "19", ...unwindingCase.command];
+  const words = ["-n", NICENESS, ...unwindingCase.command];
   return { unwindingCase, process: await startCommand("nice", words, { env }) };
 }
 
@@ -134,17 +140,20 @@ function assertChain({ frames, share }: CallChain, samples: readonly ProcessSamp
     sample.frames.some(({ name }) => matches(frames[0] as FramePattern, name)),
   );
   const withChain = inLeaf.filter((sample) => hasChain(frames, sample));
-  const text = frames.map((frame) => frame ?? "…").join(" ← ");
+  const text = frames
+    .map((frame) => frame ?? "any")
+    .join(" ← ")
+    .slice(0, TEXT_CHAIN_MAX);
   const ofAll = sum(withChain) / sum(samples);
+  const without = samples.filter((sample) => !withChain.includes(sample));
   assert.ok(
     ofAll >= (share ?? SHARE_OF_ALL),
-    `${percent(ofAll)} of all have ${text}\n${examples(samples)}`,
+    `${percent(ofAll)} of all have ${text}, but\n${examples(without)}`,
   );
   const ofLeaf = sum(withChain) / sum(inLeaf);
-  const without = inLeaf.filter((sample) => !hasChain(frames, sample));
   assert.ok(
     ofLeaf >= CHAIN_SHARE,
-    `${percent(ofLeaf)} in the leaf have ${text}\n${examples(without)}`,
+    `${percent(ofLeaf)} in the leaf have ${text}, but\n${examples(without)}`,
   );
 }
 
@@ -172,17 +181,21 @@ function named(samples: ProcessSample[], { nameOf }: UnwindingCase): ProcessSamp
 
 /** The most frequent stacks, as text for the message of a failed test. */
 function examples(samples: readonly ProcessSample[]): string {
-  const lines = samples
-    .toSorted((a, b) => b.count - a.count)
-    .slice(0, 5)
-    .map(({ frames, code, count }) => {
-      const names = frames.map(({ name, path, address }) =>
-        name === "" ? `${path.split("/").at(-1)}+0x${address.toString(16)}` : name,
-      );
-      const cut = [...names.slice(0, TEXT_FRAMES_MAX), ...names.slice(TEXT_FRAMES_MAX).slice(-3)];
-      return `  ${count} × ${cut.join(" ← ")} [${code}]`;
-    });
-  return lines.join("\n");
+  const counts = new Map<string, number>();
+  for (const sample of samples) {
+    const text = stackText(sample);
+    counts.set(text, (counts.get(text) ?? 0) + sample.count);
+  }
+  const mostFrequent = [...counts].sort(([, a], [, b]) => b - a).slice(0, EXAMPLES_MAX);
+  return mostFrequent.map(([text, count]) => `  ${count} × ${text}`).join("\n");
+}
+
+function stackText({ frames, code }: ProcessSample): string {
+  const names = frames.map(({ name, path, address }) =>
+    (name || `${path.split("/").at(-1)}+0x${address.toString(16)}`).slice(0, TEXT_NAME_MAX),
+  );
+  const cut = names.toSpliced(TEXT_LEAF_FRAMES, names.length - TEXT_FRAMES_MAX, "…");
+  return `${(names.length > TEXT_FRAMES_MAX ? cut : names).join(" ← ")} [${code}]`;
 }
 
 function sum(samples: readonly ProcessSample[]): number {

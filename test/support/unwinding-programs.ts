@@ -1,3 +1,7 @@
+import { readFileSync } from "node:fs";
+import { readElf } from "../../src/symbols/elf/elf-file.ts";
+import { bytesAccess } from "../../src/symbols/elf/random-access.ts";
+import { findFunctions } from "../../src/symbols/elf/symbol-table.ts";
 import { buildProgram } from "./build-program.ts";
 import type { CallChain, FramePattern, UnwindingCase } from "./unwinding-case.ts";
 
@@ -40,6 +44,21 @@ const waysChains: Readonly<Record<string, readonly CallChain[]>> = {
   ],
 };
 
+/** Ways that are not among the usual ones, since each needs something of its own. */
+const otherChains: Readonly<Record<string, readonly CallChain[]>> = {
+  recursion_400: [
+    { frames: ["spin", ...times(400, "descend"), "recursion_400", "main"], share: 0.9 },
+  ],
+  late: [
+    { frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "late", "main"], share: 0.2 },
+    { frames: ["spin", ...times(3, "descend"), "late", "main"], share: 0.05 },
+  ],
+  vfork: [
+    { frames: ["spin", "child_work", "vforks", "vfork_children", "main"], share: 0.3 },
+    { frames: ["spin", "parent_work", "vforks", "vfork_children", "main"], share: 0.3 },
+  ],
+};
+
 function handlerChains(way: string): CallChain[] {
   return [
     // The frame between is the one that the kernel makes.
@@ -58,6 +77,28 @@ export function unwindingWays(flags: readonly string[] = [], compiler?: string):
   return buildProgram("unwinding_ways.c", [...NO_FRAME_POINTERS, ...flags], compiler);
 }
 
+/** The flags for a program whose calls of the library go through a lazily bound table. */
+export function lazilyLinked(): string[] {
+  return ["-Wl,-z,lazy", "-Wl,--no-as-needed", unwindingLibrary()];
+}
+
+/** Cases of unwinding_ways.c without symbols, which the program before it was stripped names. */
+export function strippedWays(ways: readonly string[]): UnwindingCase[] {
+  const named = unwindingWays();
+  const stripped = unwindingWays(["-s"]);
+  const nameOf = functionNamer(named);
+  return waysCases("gcc -O2 -s", stripped, ways).map((one) => ({
+    ...one,
+    nameOf: (frame) => (frame.path === stripped ? nameOf(frame.address) : frame.name),
+  }));
+}
+
+/** Names addresses of a file by its own symbol table. */
+export function functionNamer(path: string): (address: bigint) => string {
+  const elf = readElf(bytesAccess(readFileSync(path), path));
+  return (address) => findFunctions(elf, [address])[0]?.symbol?.name ?? "";
+}
+
 /** Cases of one build of unwinding_ways.c. */
 export function waysCases(
   build: string,
@@ -67,7 +108,7 @@ export function waysCases(
   return ways.map((way) => ({
     name: `${build}: ${way}`,
     command: [program, way, SECONDS],
-    chains: waysChains[way] ?? [],
+    chains: waysChains[way] ?? otherChains[way] ?? [],
   }));
 }
 
