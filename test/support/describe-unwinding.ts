@@ -17,6 +17,8 @@ export interface UnwindingOptions {
   /** Longer than it takes the programs to reach what they do for the rest of their time. */
   readonly settleMs?: number;
   readonly seconds?: number;
+  /** The whole host is recorded, and not only these processes. */
+  readonly isWholeHost?: boolean;
   /** Called after the recording, while the programs still run. */
   readonly afterwards?: (running: readonly RunningCase[]) => Promise<void>;
 }
@@ -64,8 +66,9 @@ export async function recordCases(
   }
   await sleep(options.settleMs ?? SETTLE_MS);
   const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
+  const targets = options.isWholeHost === true ? ["-a"] : pids;
   const seconds = String(options.seconds ?? SECONDS + SECONDS_PER_CASE * cases.length);
-  const batch = await recordBatch(folder, ["-d", seconds, ...pids]);
+  const batch = await recordBatch(folder, ["-d", seconds, ...targets]);
   await options.afterwards?.(running);
   const samples = new Map<UnwindingCase, ProcessSample[]>();
   for (const one of running) samples.set(one.unwindingCase, samplesOf(one, batch));

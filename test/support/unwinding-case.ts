@@ -102,16 +102,41 @@ export function assertUnwound(
   unwindingCase: UnwindingCase,
   samples: readonly ProcessSample[],
 ): void {
-  const all = sum(samples);
+  const all = sampleCount(samples);
   assert.ok(all >= SAMPLES_MIN, `${all} samples`);
   assertComplete(samples, unwindingCase.completeShare ?? COMPLETE_SHARE);
   assertStarts(samples);
   for (const chain of unwindingCase.chains) assertChain(chain, samples);
 }
 
+/**
+ * What is claimed is true, however little it is: what is complete goes to its thread's start, and
+ * what is above a chain's leaf is the chain, as far as the stack goes.
+ */
+export function assertNeverWrong(
+  { chains }: UnwindingCase,
+  samples: readonly ProcessSample[],
+): void {
+  assert.ok(sampleCount(samples) >= SAMPLES_MIN, `${sampleCount(samples)} samples`);
+  assertStarts(samples);
+  for (const { frames: chain } of chains) {
+    const inLeaf = samples.filter((sample) => isIn(chain[0] as FramePattern, sample));
+    const wrong = inLeaf.filter(({ frames }) => {
+      const first = frames.findIndex(({ name }) => matches(chain[0] as FramePattern, name));
+      const above = frames.slice(first, first + chain.length);
+      return !above.every(({ name }, index) => matches(chain[index] as FramePattern, name));
+    });
+    assert.ok(
+      sampleCount(wrong) <= sampleCount(inLeaf) * (1 - CHAIN_SHARE),
+      `${sampleCount(wrong)} of ${sampleCount(inLeaf)} are wrong:\n${examples(wrong)}`,
+    );
+  }
+}
+
 /** At least this share of the samples are complete. */
 export function assertComplete(samples: readonly ProcessSample[], share: number): void {
-  const complete = sum(samples.filter(({ code }) => code === COMPLETE)) / sum(samples);
+  const complete =
+    sampleCount(samples.filter(({ code }) => code === COMPLETE)) / sampleCount(samples);
   assert.ok(
     complete >= share,
     `${percent(complete)} complete: ${JSON.stringify([...sumByCode(samples)])}\n${examples(
@@ -125,8 +150,8 @@ export function assertStarts(samples: readonly ProcessSample[]): void {
   const complete = samples.filter(({ code }) => code === COMPLETE);
   const wrong = complete.filter(({ frames }) => !isStart(frames.at(-1)));
   assert.ok(
-    sum(wrong) <= sum(complete) * (1 - COMPLETE_SHARE),
-    `${sum(wrong)} of ${sum(complete)} complete stacks do not end at a start:\n${examples(wrong)}`,
+    sampleCount(wrong) <= sampleCount(complete) * (1 - COMPLETE_SHARE),
+    `${sampleCount(wrong)} of ${sampleCount(complete)} complete stacks do not end at a start:\n${examples(wrong)}`,
   );
 }
 
@@ -136,25 +161,27 @@ function isStart(frame: UserFrame | undefined): boolean {
 }
 
 function assertChain({ frames, share }: CallChain, samples: readonly ProcessSample[]): void {
-  const inLeaf = samples.filter((sample) =>
-    sample.frames.some(({ name }) => matches(frames[0] as FramePattern, name)),
-  );
+  const inLeaf = samples.filter((sample) => isIn(frames[0] as FramePattern, sample));
   const withChain = inLeaf.filter((sample) => hasChain(frames, sample));
   const text = frames
     .map((frame) => frame ?? "any")
     .join(" ← ")
     .slice(0, TEXT_CHAIN_MAX);
-  const ofAll = sum(withChain) / sum(samples);
+  const ofAll = sampleCount(withChain) / sampleCount(samples);
   const without = samples.filter((sample) => !withChain.includes(sample));
   assert.ok(
     ofAll >= (share ?? SHARE_OF_ALL),
     `${percent(ofAll)} of all have ${text}, but\n${examples(without)}`,
   );
-  const ofLeaf = sum(withChain) / sum(inLeaf);
+  const ofLeaf = sampleCount(withChain) / sampleCount(inLeaf);
   assert.ok(
     ofLeaf >= CHAIN_SHARE,
     `${percent(ofLeaf)} in the leaf have ${text}, but\n${examples(without)}`,
   );
+}
+
+function isIn(pattern: FramePattern, { frames }: ProcessSample): boolean {
+  return frames.some(({ name }) => matches(pattern, name));
 }
 
 function hasChain(chain: readonly FramePattern[], { frames }: ProcessSample): boolean {
@@ -198,7 +225,8 @@ function stackText({ frames, code }: ProcessSample): string {
   return `${(names.length > TEXT_FRAMES_MAX ? cut : names).join(" ← ")} [${code}]`;
 }
 
-function sum(samples: readonly ProcessSample[]): number {
+/** Samples of the rows together. */
+export function sampleCount(samples: readonly ProcessSample[]): number {
   return samples.reduce((total, { count }) => total + count, 0);
 }
 
