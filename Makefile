@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory
 bin := node_modules/.bin
 node = $(firstword $(wildcard node_modules/node-linux-*/bin/node))
 
-.PHONY: help setup run test test-interop lint format bench soak docs bpf dist clean
+.PHONY: help setup run test test-interop test-kernels lint format bench soak docs bpf dist clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,9 @@ test: setup lint ## run every test; what needs root, BPF or an absent runtime is
 test-interop: setup ## test the exporters against the real OpenTelemetry Collector, built once by Go
 	@$(node) test/interop/otelcol/build.ts
 	@$(node) scripts/run-tests.ts test/interop/
+
+test-kernels: setup ## boot older kernels and arm64 in qemu and profile there
+	@$(node) test/kernels/run.ts
 
 lint: setup ## check format, lint and import rules with Biome, types with tsc
 	@$(node) $(bin)/biome check --error-on-warnings .
