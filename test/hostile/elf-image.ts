@@ -85,6 +85,11 @@ export class ElfImage {
     return this.#end;
   }
 
+  /** What it takes on a disk, but for headers: holes take nothing. */
+  get writtenBytes(): number {
+    return this.#pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
   place(offset: number, bytes: Uint8Array): void {
     this.#pieces.push({ offset, bytes });
     this.#end = Math.max(this.#end, offset + bytes.length);
