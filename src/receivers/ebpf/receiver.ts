@@ -93,6 +93,7 @@ export class EbpfReceiver implements Receiver {
       });
       const unwinder = startUnwinder(sampler.unwindMaps, services, {
         clock: this.#context.clock,
+        logger: this.#context.logger,
         bytesMax: this.#config.unwind_table_bytes,
       });
       this.#running = {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../../support/clock.ts";
+import type { Logger } from "../../../support/logger.ts";
 import type { SymbolServices } from "../../../symbols/services.ts";
 import { TableStore } from "./table-store.ts";
 import { type UnwindMapSet, UnwindMaps } from "./unwind-maps.ts";
@@ -8,10 +9,17 @@ import { Unwinder } from "./unwinder.ts";
 export function startUnwinder(
   mapSet: UnwindMapSet,
   services: SymbolServices,
-  { clock, bytesMax }: { readonly clock: Clock; readonly bytesMax: number },
+  { clock, logger, bytesMax }: StartOptions,
 ): Unwinder {
   const maps = new UnwindMaps(mapSet);
   const { symbolizer: loader, executables } = services;
   const store = new TableStore({ loader, slots: maps.tables, bytesMax, clock });
-  return new Unwinder({ maps, store, executables, clock });
+  return new Unwinder({ maps, store, executables, clock, logger });
+}
+
+interface StartOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Kernel memory for tables. */
+  readonly bytesMax: number;
 }

@@ -139,6 +139,8 @@ export class TableStore {
   }
 
   #refuse(key: string, reason: Missing): Missing {
+    // Whoever gave it up knows for how long.
+    if (reason.kind === "given_up") return reason;
     const untilNs = this.#nowNs() + BigInt(REFUSED_MS) * 1_000_000n;
     this.#refusals.delete(key);
     this.#refusals.set(key, { reason, untilNs });

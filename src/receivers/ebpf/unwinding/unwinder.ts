@@ -1,7 +1,8 @@
 import { isFileBacked, type ProcessMapping } from "../../../linux/process-mapping.ts";
 import { type Clock, sleep } from "../../../support/clock.ts";
+import type { Logger } from "../../../support/logger.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
-import { isMissing } from "../../../symbols/executable-file.ts";
+import { isMissing, type Missing } from "../../../symbols/executable-file.ts";
 import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
 import { openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
@@ -31,6 +32,7 @@ export interface UnwinderOptions {
   readonly store: TableStore;
   readonly executables: ExecutableRegistry;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly idleMs?: number;
 }
 
@@ -109,7 +111,7 @@ export class Unwinder {
         this.#remove(process);
         const next = runningIn(process.image.pid);
         if (next !== undefined) this.want(next);
-      } else if (process.isStale && nowNs >= process.retryAtNs) this.#load(process);
+      } else if (process.isIncomplete && nowNs >= process.retryAtNs) this.#load(process);
     }
     if (nowNs - this.#expiredAtNs < BigInt(EXPIRE_INTERVAL_MS) * 1_000_000n) return;
     this.#expiredAtNs = nowNs;
@@ -151,16 +153,18 @@ export class Unwinder {
   async #loadNow(process: UnwoundProcess): Promise<void> {
     const { version } = process.image.mappings;
     const mappings = process.image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
-    const added = mappings.filter((mapping) => !process.ranges.has(mapping));
-    const loaded = await Promise.all(added.map((mapping) => this.#rangeOf(process, mapping)));
-    if (process.isRemoved || process.image.exitNs !== undefined) {
+    const missing = mappings.filter((mapping) => process.ranges.get(mapping)?.isFinal !== true);
+    const loaded = await Promise.all(missing.map((mapping) => this.#rangeOf(process, mapping)));
+    if (this.#hasEnded || process.isRemoved || process.image.exitNs !== undefined) {
       for (const { table } of loaded) this.#release(table);
       return;
     }
-    const present = new Set(mappings);
-    this.#removeRanges(process, (mapping) => !present.has(mapping));
-    if (this.#addRanges(process, added, loaded)) process.version = version;
-    else this.#retryLater(process);
+    const kept = new Set(mappings).difference(new Set(missing));
+    this.#removeRanges(process, (mapping) => !kept.has(mapping));
+    if (this.#addRanges(process, missing, loaded)) process.version = version;
+    else this.#refused++;
+    if (process.isIncomplete) this.#retryLater(process);
+    else process.retryMs = RETRY_MS;
   }
 
   #addRanges(
@@ -173,7 +177,8 @@ export class Unwinder {
       const keys = maps.addRanges(process.image.pid, loaded);
       for (const [index, range] of loaded.entries()) {
         const key = keys[index] as RangeKeys;
-        process.ranges.set(mappings[index] as ProcessMapping, { keys: key, table: range.table });
+        const { table, isFinal } = range;
+        process.ranges.set(mappings[index] as ProcessMapping, { keys: key, table, isFinal });
       }
       process.isKnown ||= maps.know(process.image.pid);
       return process.isKnown;
@@ -185,28 +190,40 @@ export class Unwinder {
   }
 
   #retryLater(process: UnwoundProcess): void {
-    this.#refused++;
-    process.retryMs = Math.min(2 * process.retryMs, RETRY_MS_MAX);
     process.retryAtNs = this.#nowNs() + BigInt(process.retryMs) * 1_000_000n;
+    process.retryMs = Math.min(2 * process.retryMs, RETRY_MS_MAX);
   }
 
   /** What has no table, or none that can be had now, is unwound by its frame pointers. */
   async #rangeOf(process: UnwoundProcess, mapping: ProcessMapping): Promise<LoadedRange> {
-    const start = Number(mapping.start);
-    const end = Number(mapping.end);
-    const byFramePointer = { start, end, tableStart: 0n, slot: FRAME_POINTER_SLOT, pageCount: 0 };
-    if (!isFileBacked(mapping) && mapping.path !== VDSO_PATH) return byFramePointer;
+    const isFile = isFileBacked(mapping) || mapping.path === VDSO_PATH;
+    if (!isFile) return framePointerRange(mapping, true);
     const { executables, store } = this.#options;
     executables.meet(mapping, openerOf(process.image, mapping));
     const identified = await executables.identified(mapping);
-    if (isMissing(identified)) return byFramePointer;
+    if (isMissing(identified)) return this.#without(identified, mapping);
     const { file, info } = identified;
     const address = fileAddress(info.segments, mapping, mapping.start);
-    if (address === undefined) return byFramePointer;
+    if (address === undefined) return this.#without(NO_SEGMENT, mapping);
     const table = await store.acquire(file);
-    if (isMissing(table)) return byFramePointer;
-    const tableStart = mapping.start - address + BigInt(table.base);
-    return { start, end, tableStart, slot: table.slot, pageCount: table.pageCount, table };
+    if (isMissing(table)) return this.#without(table, mapping);
+    return {
+      start: Number(mapping.start),
+      end: Number(mapping.end),
+      tableStart: mapping.start - address + BigInt(table.base),
+      slot: table.slot,
+      pageCount: table.pageCount,
+      table,
+      isFinal: true,
+    };
+  }
+
+  #without({ missing }: Missing, mapping: ProcessMapping): LoadedRange {
+    this.#options.logger.debug("unwound by frame pointers", {
+      file: mapping.path,
+      reason: missing,
+    });
+    return framePointerRange(mapping, false);
   }
 
   #remove(process: UnwoundProcess): void {
@@ -234,14 +251,31 @@ export class Unwinder {
   }
 }
 
-interface LoadedRange extends UnwindRange {
-  readonly table?: StoredTable;
-}
-
-interface KnownRange {
-  readonly keys: RangeKeys;
+interface RangeTable {
   /** Undefined when it is unwound by frame pointers. */
   readonly table: StoredTable | undefined;
+  /** False when a table may be had at another time. */
+  readonly isFinal: boolean;
+}
+
+type LoadedRange = UnwindRange & RangeTable;
+
+interface KnownRange extends RangeTable {
+  readonly keys: RangeKeys;
+}
+
+const NO_SEGMENT: Missing = { missing: "no segment of the file shows what is mapped" };
+
+function framePointerRange({ start, end }: ProcessMapping, isFinal: boolean): LoadedRange {
+  return {
+    start: Number(start),
+    end: Number(end),
+    tableStart: 0n,
+    slot: FRAME_POINTER_SLOT,
+    pageCount: 0,
+    table: undefined,
+    isFinal,
+  };
 }
 
 /** A process as the kernel knows it. */
@@ -255,7 +289,7 @@ class UnwoundProcess {
   isRemoved = false;
   loading: Promise<void> | undefined;
   wantedAtNs: bigint;
-  retryMs = RETRY_MS / 2;
+  retryMs = RETRY_MS;
   retryAtNs = 0n;
 
   constructor(image: ProcessImage, nowNs: bigint) {
@@ -263,7 +297,9 @@ class UnwoundProcess {
     this.wantedAtNs = nowNs;
   }
 
-  get isStale(): boolean {
-    return this.version !== this.image.mappings.version;
+  /** Something that it has mapped is not loaded, or is unwound as well as can be for the moment. */
+  get isIncomplete(): boolean {
+    if (this.version !== this.image.mappings.version || !this.isKnown) return true;
+    return this.ranges.values().some(({ isFinal }) => !isFinal);
   }
 }
