@@ -21,6 +21,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define KEEP __attribute__((noinline, noclone, noipa))
@@ -299,6 +300,34 @@ static void cloned_thread(void) {
   for (;;) pause();
 }
 
+// musl has no contexts.
+#ifdef __GLIBC__
+static ucontext_t main_context, coroutine_context;
+
+static void in_coroutine(void) {
+  for (;;) {
+    sink += thread_work();
+    swapcontext(&coroutine_context, &main_context);
+  }
+}
+
+// A stack of its own on a thread that has another.
+static void coroutine(void) {
+  getcontext(&coroutine_context);
+  coroutine_context.uc_stack.ss_sp = own_stack_top() - OWN_STACK_BYTES;
+  coroutine_context.uc_stack.ss_size = OWN_STACK_BYTES;
+  makecontext(&coroutine_context, in_coroutine, 0);
+  for (;;) {
+    sink += descend(3);
+    swapcontext(&main_context, &coroutine_context);
+  }
+}
+#else
+static void coroutine(void) {
+  for (;;) sink += thread_work();
+}
+#endif
+
 static void late(void) {
   void *library = NULL;
   const time_t start = time(NULL);
@@ -331,6 +360,7 @@ static const struct {
     {"system_calls", system_calls},
     {"thread", thread},
     {"cloned_thread", cloned_thread},
+    {"coroutine", coroutine},
     {"late", late},
 };
 

@@ -4,9 +4,9 @@ import type { UserFrame } from "./process-stacks.ts";
 
 /**
  * Names of the functions that no other calls: in C libraries, and in Go, where a goroutine starts
- * below goexit and the scheduler below mcall, which never returns to what it left.
+ * below goexit, and what changes to the scheduler's stack (mcall, morestack) is the start of that.
  */
-const startName = /^(_start|_?_?clone3?|runtime\.(goexit|mcall|mstart|rt0_go|clone)(\.abi0)?)$/;
+const startName = /^(_start|_?_?clone3?|runtime\.(goexit|mcall|morestack|mstart|rt0_go)(\.abi0)?)$/;
 
 const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
 /** Of a _start without a symbol: it ends in its first call. */
@@ -45,7 +45,24 @@ function endsThread(path: string, address: bigint): boolean {
 }
 
 function findStarts(path: string): readonly AddressRange[] {
-  return [...symbols(path), ...entryPoint(path), ...undefinedReturns(path)];
+  const frames = outputOf("readelf", ["-wF", path]);
+  const starts = [...symbols(path), ...entryPoint(path)];
+  return [...starts, ...undefinedReturns(frames), ...plantedReturns(frames)];
+}
+
+/**
+ * Where a coroutine starts, its first function "returns" to the first instruction of another, as
+ * makecontext has it. Behind the last byte of padding before a function no call can be.
+ */
+function plantedReturns(frames: string): AddressRange[] {
+  const functions = Array.from(
+    frames.matchAll(/ FDE .* pc=([0-9a-f]+)\.\.([0-9a-f]+)/g),
+    ([, start, end]) => ({ start: hex(start), end: hex(end) }),
+  );
+  const ends = new Set(functions.map(({ end }) => end));
+  return functions
+    .filter(({ start }) => !ends.has(start))
+    .map(({ start }) => ({ start: start - 1n, end: start }));
 }
 
 function symbols(path: string): AddressRange[] {
@@ -64,7 +81,7 @@ function entryPoint(path: string): AddressRange[] {
 }
 
 /** Rows of `readelf -wF` whose column ra is u, each up to the next row of its function. */
-function undefinedReturns(path: string): AddressRange[] {
+function undefinedReturns(frames: string): AddressRange[] {
   const found: AddressRange[] = [];
   let limit = 0n;
   let open: bigint | undefined;
@@ -72,7 +89,7 @@ function undefinedReturns(path: string): AddressRange[] {
     if (open !== undefined) found.push({ start: open, end });
     open = undefined;
   };
-  for (const line of outputOf("readelf", ["-wF", path]).split("\n")) {
+  for (const line of frames.split("\n")) {
     const range = / FDE .* pc=([0-9a-f]+)\.\.([0-9a-f]+)/.exec(line);
     if (range !== null) {
       close(limit);

@@ -39,6 +39,11 @@ const waysChains: Readonly<Record<string, readonly CallChain[]>> = {
   vdso: [{ frames: ["asks_clock", "vdso", "main"], share: 0.99 }],
   system_calls: [{ frames: ["reads_zeros", "system_calls", "main"], share: 0.95 }],
   thread: [{ frames: ["spin", ...times(3, "descend"), "thread_work", "in_thread"], share: 0.9 }],
+  coroutine: [
+    // Any frame: what started the coroutine.
+    { frames: ["thread_work", "in_coroutine", null], share: 0.3 },
+    { frames: ["coroutine", "main"], share: 0.3 },
+  ],
   cloned_thread: [
     { frames: ["spin", ...times(3, "descend"), "thread_work", "in_clone"], share: 0.9 },
   ],
