@@ -15,14 +15,13 @@ import { buildUnwindTable } from "./unwind-table.ts";
 import { X86Decoder } from "./x86-instruction.ts";
 
 const OBJDUMP_BYTES_MAX = 512 * 1024 * 1024;
-/** Of the bytes of C code whose call frame information is known, where the flow gives the same. */
-const SAME_SHARE_MIN = 0.9;
-
+/** Of the bytes whose call frame information is known, where the flow gives the same. */
 const installed = [
-  "/usr/bin/bash",
-  "/usr/lib/x86_64-linux-gnu/libc.so.6",
-  "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
-].filter((path) => existsSync(path));
+  { path: "/usr/bin/bash", sameShareMin: 0.999 },
+  { path: "/usr/lib/x86_64-linux-gnu/libc.so.6", sameShareMin: 0.995 },
+  // What exceptions lead to, nothing in the code tells of.
+  { path: "/usr/lib/x86_64-linux-gnu/libstdc++.so.6", sameShareMin: 0.93 },
+].filter(({ path }) => existsSync(path));
 
 const ADDRESS = 0x1000;
 
@@ -95,6 +94,7 @@ const functions: { name: string; hex: string; rules: string[]; starts?: number[]
   {
     name: "a thread's start, whose stack has no return address",
     hex: "0f05 85c0 7506 31ed 5f 41ffd1 c3",
+    starts: [ADDRESS],
     rules: ["0 rsp+8 u c-8", "9 end", "c rsp+8 u c-8"],
   },
   {
@@ -102,6 +102,73 @@ const functions: { name: string; hex: string; rules: string[]; starts?: number[]
     hex: "53 e800000000 53 5b c3",
     starts: [ADDRESS + 6],
     rules: ["0 rsp+8 u c-8", "1 rsp+16 u c-8", "6 rsp+8 u c-8", "7 rsp+16 u c-8", "8 rsp+8 u c-8"],
+  },
+  {
+    name: "a way on behind hlt, which C libraries crash with",
+    hex: "53 85ff 7401 f4 5b c3",
+    rules: ["0 rsp+8 u c-8", "1 rsp+16 u c-8", "7 rsp+8 u c-8"],
+  },
+  {
+    name: "a return address that a system call is made without",
+    hex: "5a b83a000000 0f05 52 4889c7 c3",
+    rules: ["0 rsp+8 u c-8", "1 rsp+0 u r1", "9 rsp+8 u c-8"],
+  },
+  {
+    name: "arguments that are popped into rbp",
+    hex: "55 53 6a00 e800010000 5d 4889ef 5b 5d c3",
+    rules: [
+      "0 rsp+8 u c-8",
+      "1 rsp+16 c-16 c-8",
+      "2 rsp+24 c-16 c-8",
+      "4 rsp+32 c-16 c-8",
+      "a rsp+24 c-16 c-8",
+      "e rsp+16 c-16 c-8",
+      "f rsp+8 u c-8",
+    ],
+  },
+  {
+    name: "what a jump table leads to, by the return behind it",
+    hex: "4883ec08 ffe0 4883ec10 ffe0 31c0 4883c418 c3",
+    rules: ["0 rsp+8 u c-8", "4 rsp+16 u c-8", "a rsp+32 u c-8", "12 rsp+8 u c-8"],
+  },
+  {
+    name: "what a jump table leads to, by a jump to where the stack is known",
+    hex: "55 4883ec20 85ff 7402 ffe0 4883c420 5d c3 31c0 ebf6",
+    rules: [
+      "0 rsp+8 u c-8",
+      "1 rsp+16 c-16 c-8",
+      "5 rsp+48 c-16 c-8",
+      "f rsp+16 c-16 c-8",
+      "10 rsp+8 u c-8",
+      "11 rsp+48 c-16 c-8",
+    ],
+  },
+  {
+    name: "an over-aligned frame that is left by the frame pointer",
+    hex: "ffe0 31c0 488d65e8 5b 415c 415d 5d c3",
+    rules: [
+      "0 rsp+8 u c-8",
+      "2 rbp+16 c-16 c-8",
+      "8 rsp+40 c-16 c-8",
+      "9 rsp+32 c-16 c-8",
+      "b rsp+24 c-16 c-8",
+      "d rsp+16 c-16 c-8",
+      "e rsp+8 u c-8",
+    ],
+  },
+  {
+    name: "a function behind a call that did not return in another function either",
+    hex: "50 e8fa0f0000 0f1f8000000000 0f1f00 5353 31c031c031c031c090 e8e00f0000 53 31c0 5b c3",
+    rules: [
+      "0 rsp+8 u c-8",
+      "1 rsp+16 u c-8",
+      "10 rsp+8 u c-8",
+      "11 rsp+16 u c-8",
+      "12 rsp+24 u c-8",
+      "20 rsp+8 u c-8",
+      "21 rsp+16 u c-8",
+      "24 rsp+8 u c-8",
+    ],
   },
   { name: "padding alone", hex: "90 0f1f00 cccc", rules: ["0 gap"] },
 ];
@@ -115,11 +182,11 @@ describe("following the stack pointer", () => {
     assert.equal(rulesOf("06 07 16 17 1e 1f 27 2f 37 3f"), undefined);
   });
 
-  for (const path of installed) {
+  for (const { path, sameShareMin } of installed) {
     it(`${path}: as its call frame information, mostly`, (test) => {
       const { same, all } = compare(path);
       test.diagnostic(`${((same / all) * 100).toFixed(2)} % of ${all} bytes`);
-      assert.ok(same >= all * SAME_SHARE_MIN);
+      assert.ok(same >= all * sameShareMin);
     });
   }
 });
@@ -151,7 +218,7 @@ function compare(path: string): { same: number; all: number } {
 }
 
 describe("x86-64 instructions", { skip: requirement("binutils") }, () => {
-  for (const path of installed) {
+  for (const { path } of installed) {
     it(`${path}: are as long as objdump says`, (test) => {
       const text = execFileSync("objdump", ["-d", "-w", "-j", ".text", path], {
         encoding: "latin1",

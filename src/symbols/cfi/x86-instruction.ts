@@ -17,8 +17,12 @@ export const FLOW_JUMP = 2;
 export const FLOW_BRANCH = 3;
 /** To an address that the instruction does not tell. */
 export const FLOW_INDIRECT = 4;
-/** Return, halt, trap. */
+/** A return, or a jump to another function through a pointer. */
 export const FLOW_END = 5;
+/** An instruction that is not defined, for compilers to trap with. */
+export const FLOW_TRAP = 6;
+/** hlt: how C libraries crash. Compilers do not know, and go on behind it. */
+export const FLOW_HALT = 7;
 
 export const STACK_NONE = 0;
 /** One word; `operand` is the register, or −1. */
@@ -130,7 +134,8 @@ export class X86Decoder {
     else if (opcode === 0xeb) this.#setFlow(FLOW_JUMP, this.#i8(at));
     else if ((opcode & 0xf0) === 0x70 || (opcode >= 0xe0 && opcode <= 0xe3)) {
       this.#setFlow(FLOW_BRANCH, this.#i8(at));
-    } else if (opcode === 0xc2 || opcode === 0xc3 || opcode === 0xf4) this.flow = FLOW_END;
+    } else if (opcode === 0xc2 || opcode === 0xc3) this.flow = FLOW_END;
+    else if (opcode === 0xf4) this.flow = FLOW_HALT;
     else if (opcode === 0xff && selector === 4) this.flow = this.#indirectFlow(at);
     else if (opcode === 0x90 || opcode === 0xcc) this.isPadding = true;
   }
@@ -211,7 +216,7 @@ export class X86Decoder {
     const form = twoByte[opcode] as number;
     if ((form & INVALID) !== 0) return false;
     if (opcode >= 0x80 && opcode <= 0x8f) this.#setFlow(FLOW_BRANCH, this.#i32(this.#at));
-    if (opcode === 0x0b) this.flow = FLOW_END;
+    if (opcode === 0x0b) this.flow = FLOW_TRAP;
     if (opcode === 0x1f) this.isPadding = true;
     if (opcode === 0xa0 || opcode === 0xa8) this.#setStack(STACK_PUSH, -1);
     if (opcode === 0xa1 || opcode === 0xa9) this.#setStack(STACK_POP, -1);
