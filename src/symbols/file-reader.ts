@@ -23,6 +23,12 @@ import {
 const DEADLINE_MS = 1000;
 /** The kernel's own list is no hostile input. */
 const KERNEL_DEADLINE_MS = 5000;
+/**
+ * CPU time that a worker's start takes on a busy machine of today, at most. One that takes more is
+ * slower, as a small board or an emulator is, and gives a file so much more, up to the factor.
+ */
+const START_CPU_MS = 100;
+const SLOWNESS_MAX = 10;
 /** A worker that has not begun by then never will; the busiest machine needs a second. */
 const START_MS = 30_000;
 /** A thread in a read that does not return (a dead file server) cannot be ended: nobody waits. */
@@ -87,6 +93,8 @@ export class FileReader implements AsyncDisposable {
   #startTimer: NodeJS.Timeout | undefined;
   #restarts = 0;
   #stuckWorkers = 0;
+  /** Of this machine: what every deadline is multiplied by. */
+  #slowness = 1;
   /** The worker has begun, and takes questions. */
   #isReady = false;
   #hasEnded = false;
@@ -201,7 +209,8 @@ export class FileReader implements AsyncDisposable {
     clearTimeout(this.#startTimer);
     worker.postMessage(current.request);
     const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
-    const limitMs = "file" in current.request ? deadlineMs : kernelDeadlineMs;
+    const usualMs = "file" in current.request ? deadlineMs : kernelDeadlineMs;
+    const limitMs = Math.round(this.#slowness * usualMs);
     this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }
 
@@ -231,8 +240,7 @@ export class FileReader implements AsyncDisposable {
     worker.on("message", (message: WorkerMessage) => {
       if (worker !== this.#worker) return;
       if (message === workerReady) {
-        this.#isReady = true;
-        this.#sendCurrent();
+        void this.#begin(worker);
         return;
       }
       this.#settleAnswered(message);
@@ -242,6 +250,16 @@ export class FileReader implements AsyncDisposable {
       if (worker === this.#worker) this.#replaceWorker(`cost the reader: ${messageOf(error)}`);
     });
     return worker;
+  }
+
+  async #begin(worker: Worker): Promise<void> {
+    // One that has ended meanwhile has no times, and is not waited for.
+    const used = await worker.cpuUsage().catch(() => undefined);
+    if (used === undefined || worker !== this.#worker) return;
+    const startMs = (used.user + used.system) / 1000;
+    this.#slowness = Math.min(Math.max(startMs / START_CPU_MS, 1), SLOWNESS_MAX);
+    this.#isReady = true;
+    this.#sendCurrent();
   }
 
   #settleCurrent(answer: WorkerAnswer): Question | undefined {

@@ -107,6 +107,13 @@ describe("Symbolizer", () => {
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });
 
+  it("gives a file more time where the worker's own start took long", async () => {
+    const workerUrl = new URL("./testing/slow-worker.ts", import.meta.url);
+    await using symbolizer = new Symbolizer({ ...oddWorker, workerUrl });
+    assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is slow" });
+    assert.equal(symbolizer.counters.restarts, 0);
+  });
+
   it("names the deadline that the kernel's list overstepped", async () => {
     const kernelDeadlineMs = 2 * DEADLINE_MS;
     await using symbolizer = new Symbolizer({ ...oddWorker, kernelDeadlineMs });
