@@ -245,15 +245,17 @@ static __always_inline u32 user_stack(struct perf_event_context *context, struct
 				      struct scratch *scratch)
 {
 	u32 tgid = scratch->sample.header.tgid;
+	u32 *known;
 	int result;
 
 	if (task->flags & PF_KTHREAD || !task->mm) {
 		scratch->sample.header.result = RESULT_KERNEL_THREAD;
 		return 0;
 	}
-	scratch->walk.tgid = tgid;
+	known = bpf_map_lookup_elem(&processes, &tgid);
+	scratch->walk.tgid = known ? *known : 0;
+	scratch->walk.is_pending = !known;
 	scratch->walk.switches = 0;
-	scratch->walk.is_pending = !bpf_map_lookup_elem(&processes, &tgid);
 	scratch->walk.stack_base = task->mm->start_stack;
 	/* Of another process, maybe. */
 	scratch->walk.mapping.end = scratch->walk.mapping.start;
@@ -375,6 +377,31 @@ int on_exec(u64 *arguments)
 }
 
 /* The child of a chosen process is chosen before it runs for the first time. */
+static __always_inline void choose_child(u32 parent_tgid, u32 child_tgid, u64 started)
+{
+	struct counters *counters;
+
+	if (!bpf_map_lookup_elem(&pids, &parent_tgid))
+		return;
+	if (bpf_map_update_elem(&pids, &child_tgid, &started, BPF_ANY) == 0)
+		return;
+	counters = this_cpu_counters();
+	if (counters)
+		counters->pids_full++;
+}
+
+/* A child has its parent's mappings, until it runs another program or has some of its own. */
+static __always_inline void know_child(u32 parent_tgid, u32 child_tgid)
+{
+	u32 *known = bpf_map_lookup_elem(&processes, &parent_tgid);
+	u32 owner;
+
+	if (!known)
+		return;
+	owner = *known;
+	bpf_map_update_elem(&processes, &child_tgid, &owner, BPF_ANY);
+}
+
 SEC("tp_btf/sched_process_fork")
 int on_fork(u64 *arguments)
 {
@@ -382,16 +409,11 @@ int on_fork(u64 *arguments)
 	struct task_struct *child = (struct task_struct *)arguments[1];
 	u32 parent_tgid = parent->tgid;
 	u32 child_tgid = child->tgid;
-	u64 started = child->start_boottime;
-	struct counters *counters;
 
-	if (child_tgid == parent_tgid || !bpf_map_lookup_elem(&pids, &parent_tgid))
+	if (child_tgid == parent_tgid)
 		return 0;
-	if (bpf_map_update_elem(&pids, &child_tgid, &started, BPF_ANY) == 0)
-		return 0;
-	counters = this_cpu_counters();
-	if (counters)
-		counters->pids_full++;
+	choose_child(parent_tgid, child_tgid, child->start_boottime);
+	know_child(parent_tgid, child_tgid);
 	return 0;
 }
 
@@ -409,6 +431,7 @@ int on_free(u64 *arguments)
 
 	if (task->pid != task->tgid)
 		return 0;
+	bpf_map_delete_elem(&processes, &tgid);
 	known = bpf_map_lookup_elem(&pids, &tgid);
 	if (known && (*known == 0 || *known == started))
 		bpf_map_delete_elem(&pids, &tgid);

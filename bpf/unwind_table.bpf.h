@@ -2,7 +2,7 @@
 /*
  * Where the rule for an address stands: pid and address → mapping → table → row.
  *
- *   processes   which processes have their mappings in here
+ *   processes   which processes have their mappings in here, and under which process's id
  *   mappings    a process's executable ranges, each split into aligned powers of two
  *   tables      for each file one array of blocks of 64 bytes; first a word for each page of
  *               64 KiB of addresses (its first row, and the one after its last), then the rows

@@ -47,6 +47,7 @@ struct walk {
 	u64 fp;
 	/* The base of the first thread's stack. */
 	u64 stack_base;
+	/* The process whose mappings hold for this one. */
 	u32 tgid;
 	u32 switches;
 	/* Frame pointers alone: the process's tables are not loaded. */

@@ -101,7 +101,9 @@ function internStack(
   stacks.addKernel(locations, window.kernelStacks, row.kernelStack);
   const { image, userStack } = row;
   const isChain = stacks.addUser(locations, window.userStacks, { image, stack: userStack });
-  stacks.addResult(locations, isChain ? row.result : sampleResult.notAFrame);
+  // An address outside of all code shows a guess that went wrong where the kernel saw none.
+  const isWrong = !isChain && row.result === sampleResult.complete;
+  stacks.addResult(locations, isWrong ? sampleResult.notAFrame : row.result);
   return batch.dictionary.stacks.intern(locations);
 }
 

@@ -102,9 +102,8 @@ export class OnCpuSampler implements Disposable {
     );
     this.#perCpuCounters = new BigUint64Array(numPossibleCpus() * COUNTER_WORDS);
     this.#ring = owned.use(new BpfRing(this.#object.map("samples").fd, ringBytes));
-    if (options.pids !== undefined) {
-      owned.use(this.#object.program("on_fork").attach());
-      owned.use(this.#object.program("on_free").attach());
+    for (const name of ["on_fork", "on_exec", "on_free"]) {
+      owned.use(this.#object.program(name).attach());
     }
     for (const pid of options.pids ?? []) this.addPid(pid);
     for (const cgroupId of options.cgroupIds ?? []) this.#addCgroup(cgroupId);
@@ -115,7 +114,6 @@ export class OnCpuSampler implements Disposable {
     this.#clocks.follow(onlineCpus());
     const timer = setInterval(() => this.#followCpus(), CPU_POLL_MS).unref();
     owned.defer(() => clearInterval(timer));
-    owned.use(this.#object.program("on_exec").attach());
     this.#owned = owned.move();
   }
 

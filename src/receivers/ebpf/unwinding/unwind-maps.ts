@@ -75,10 +75,13 @@ export class UnwindMaps {
     if (keys.byteLength > 0) this.#maps.mappings.deleteBatch(keys, keys.byteLength / KEY_BYTES);
   }
 
-  /** From now on the process is unwound by its tables. False when there are too many processes. */
+  /**
+   * From now on the process is unwound by its tables, and so are the children that it will have,
+   * until they run another program. False when there are too many processes.
+   */
   know(pid: number): boolean {
     try {
-      this.#maps.processes.update(pidKey(pid), new Uint8Array(4));
+      this.#maps.processes.update(pidKey(pid), pidKey(pid));
       return true;
     } catch {
       return false;

@@ -163,6 +163,7 @@ export class Unwinder {
     this.#removeRanges(process, (mapping) => !kept.has(mapping));
     if (this.#addRanges(process, missing, loaded)) process.version = version;
     else this.#refused++;
+    process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
     if (process.isIncomplete) this.#retryLater(process);
     else process.retryMs = RETRY_MS;
   }
@@ -287,6 +288,8 @@ class UnwoundProcess {
   /** The kernel walks it by tables. */
   isKnown = false;
   isRemoved = false;
+  /** Some of it is unwound by frame pointers because its table cannot be had for the moment. */
+  hasFallback = false;
   loading: Promise<void> | undefined;
   wantedAtNs: bigint;
   retryMs = RETRY_MS;
@@ -299,7 +302,6 @@ class UnwoundProcess {
 
   /** Something that it has mapped is not loaded, or is unwound as well as can be for the moment. */
   get isIncomplete(): boolean {
-    if (this.version !== this.image.mappings.version || !this.isKnown) return true;
-    return this.ranges.values().some(({ isFinal }) => !isFinal);
+    return this.version !== this.image.mappings.version || this.hasFallback || !this.isKnown;
   }
 }
