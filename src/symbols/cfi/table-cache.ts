@@ -1,0 +1,279 @@
+/**
+ * Unwind tables on disk, so that a start does not compile again what an earlier one compiled.
+ *
+ * A build id does not decide: any program can claim that of the C library. The builder sees of a
+ * file its headers and what it reads, so these are what an entry is found by and checked against:
+ *
+ *   name of the entry   SHA-256 of all that the headers say, build ids and size among it
+ *   in the entry        which bytes the builder read and their SHA-256: they are read again and
+ *                       compared, which takes a thirtieth of the time of building
+ *
+ * So a file without a build id is kept like any other, and one that claims another's costs that
+ * other its entry and nothing else: the entry of the last one built stays.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  futimesSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type Clock, systemClock } from "../../support/clock.ts";
+import { messageOf } from "../../support/errors.ts";
+import type { ElfFile } from "../elf/elf-file.ts";
+import { fileAccess } from "../elf/random-access.ts";
+import { ReadRecorder, repeats } from "../elf/read-recorder.ts";
+import { builderDigest } from "./builder-digest.ts";
+import { privateFolder } from "./private-folder.ts";
+import { type EntryIdentity, encodeEntry, readEntry, type TableEntry } from "./table-entry.ts";
+import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
+
+/** All tables of a host that runs some hundred programs have some 40 MB. */
+export const CACHE_BYTES_MAX: number = 256 * 1024 * 1024;
+/** Files with code on a busy host are some hundreds; each costs a look when one is written. */
+export const CACHE_ENTRIES_MAX = 4096;
+/** A hit takes at least 1 ms, and what is built as fast needs no file. */
+export const BUILD_MS_MIN = 5;
+/** Left behind by a process that ended while it wrote: no write takes this long. */
+const PARTIAL_AGE_MS_MAX = 600_000;
+const ENTRY_NAME = /^[0-9a-f]{64}\.unwind$/;
+const PARTIAL_NAME = /^[0-9a-f]{64}\.unwind\.[0-9a-f-]{36}\.partial$/;
+const TABLES_FOLDER = "unwind-tables";
+
+export interface UnwindTableCacheOptions {
+  /** Shared with other caches: the tables have a folder of their own in it. */
+  readonly folder: string;
+  /** Of all entries; CACHE_BYTES_MAX when not given. */
+  readonly bytesMax?: number;
+  /** CACHE_ENTRIES_MAX when not given. */
+  readonly entriesMax?: number;
+  /** What is built faster is not kept; BUILD_MS_MIN when not given. */
+  readonly buildMsMin?: number;
+  readonly clock?: Clock;
+}
+
+/** What a cache has done since it was opened. */
+export interface CacheCounts {
+  hits: number;
+  /** Tables that were built because there was no entry. */
+  misses: number;
+  /** Tables that were built though there was an entry: broken, of older code or another file's. */
+  refused: number;
+  written: number;
+  evicted: number;
+  /** Entries that could not be written or removed. */
+  failed: number;
+}
+
+/**
+ * The cache in `folder`, or why there can be none: a folder that is not this user's, or that
+ * others can write into, is not used. Waits for the disk: for workers.
+ */
+export function openUnwindTableCache(
+  options: UnwindTableCacheOptions,
+): UnwindTableCache | { readonly missing: string } {
+  const folder = privateFolder(join(options.folder, TABLES_FOLDER));
+  if ("missing" in folder) return folder;
+  try {
+    return new UnwindTableCache(folder.path, builderDigest(), options);
+  } catch (error) {
+    return { missing: `this program's code cannot be read: ${messageOf(error)}` };
+  }
+}
+
+/**
+ * A file's unwind table, from the cache when it has it.
+ *
+ * @throws what `buildUnwindTable` throws; nothing for what is wrong with the cache
+ */
+export function cachedUnwindTable(
+  elf: ElfFile,
+  cache: UnwindTableCache | undefined,
+): {
+  readonly table: UnwindTable | { readonly missing: string };
+  readonly fromCache: boolean;
+} {
+  const found = cache?.find(elf);
+  if (cache === undefined || found !== undefined) {
+    return { table: found ?? buildUnwindTable(elf), fromCache: found !== undefined };
+  }
+  const recorder = new ReadRecorder(elf.access);
+  const start = cache.now();
+  const table = buildUnwindTable({ ...elf, access: recorder });
+  const record = recorder.record();
+  const isSlow = cache.now() - start >= cache.buildMsMin;
+  if (isSlow && !("missing" in table) && record !== undefined) cache.keep(elf, { table, record });
+  return { table, fromCache: false };
+}
+
+/** Shared by processes that use the same folder: each entry is written whole or not at all. */
+export class UnwindTableCache {
+  readonly counts: CacheCounts = {
+    hits: 0,
+    misses: 0,
+    refused: 0,
+    written: 0,
+    evicted: 0,
+    failed: 0,
+  };
+  readonly buildMsMin: number;
+  readonly #folder: string;
+  readonly #builder: Uint8Array;
+  readonly #bytesMax: number;
+  readonly #entriesMax: number;
+  readonly #clock: Clock;
+
+  /**
+   * @param folder  a private one
+   * @param builder  the digest of what makes tables: entries of another are refused
+   */
+  constructor(
+    folder: string,
+    builder: Uint8Array,
+    options: Omit<UnwindTableCacheOptions, "folder">,
+  ) {
+    this.#folder = folder;
+    this.#builder = builder;
+    this.#bytesMax = options.bytesMax ?? CACHE_BYTES_MAX;
+    this.#entriesMax = options.entriesMax ?? CACHE_ENTRIES_MAX;
+    this.buildMsMin = options.buildMsMin ?? BUILD_MS_MIN;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Milliseconds of the clock that never jumps. */
+  now(): number {
+    return Number(this.#clock.monotonicNanos()) / 1e6;
+  }
+
+  /** The table when there is an entry that holds for just this file. Never throws. */
+  find(elf: ElfFile): UnwindTable | undefined {
+    const identity = this.#identityOf(elf);
+    const path = this.#pathOf(identity);
+    let fd: number;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {
+      this.counts.misses++;
+      return undefined;
+    }
+    try {
+      const table = this.#read(fd, path, { elf, identity });
+      if (table !== undefined) this.#touch(fd);
+      this.counts[table === undefined ? "refused" : "hits"]++;
+      return table;
+    } catch {
+      // A broken entry, or a file that was cut: the one that builds the table reads it again.
+      this.counts.refused++;
+      return undefined;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Writes an entry in the place of the file's last one, if there is room. Never throws. */
+  keep(elf: ElfFile, entry: TableEntry): void {
+    const identity = this.#identityOf(elf);
+    const pieces = encodeEntry(identity, entry);
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    try {
+      if (!this.#makeRoom(size, nameOf(identity))) return;
+      this.#write(this.#pathOf(identity), pieces);
+      this.counts.written++;
+    } catch {
+      // A full disk, a folder that is gone: the table is there, and a cache is no duty.
+      this.counts.failed++;
+    }
+  }
+
+  #read(
+    fd: number,
+    path: string,
+    { elf, identity }: { readonly elf: ElfFile; readonly identity: EntryIdentity },
+  ): UnwindTable | undefined {
+    if (!fstatSync(fd).isFile()) return undefined;
+    const entry = readEntry(fileAccess(fd, path), identity);
+    return entry !== undefined && repeats(elf.access, entry.record) ? entry.table : undefined;
+  }
+
+  /** What was used last stays longest. */
+  #touch(fd: number): void {
+    const seconds = Number(this.#clock.unixNanos()) / 1e9;
+    try {
+      futimesSync(fd, seconds, seconds);
+    } catch {
+      // A disk that is mounted to be read only still gives tables.
+    }
+  }
+
+  #write(path: string, pieces: readonly Uint8Array[]): void {
+    const partial = `${path}.${randomUUID()}.partial`;
+    const fd = openSync(partial, "wx", 0o600);
+    try {
+      try {
+        for (const piece of pieces) writeFileSync(fd, piece);
+      } finally {
+        closeSync(fd);
+      }
+      // Not synced: what a crash leaves of it fails the check.
+      renameSync(partial, path);
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw error;
+    }
+  }
+
+  /** Removes entries that were not used for longest. False when the size is over all that may be. */
+  #makeRoom(size: number, replacing: string): boolean {
+    if (size > this.#bytesMax) return false;
+    const entries = this.#entries().filter(({ name }) => name !== replacing);
+    let bytes = entries.reduce((sum, entry) => sum + entry.size, size);
+    let count = entries.length + 1;
+    for (const entry of entries) {
+      if (bytes <= this.#bytesMax && count <= this.#entriesMax) break;
+      rmSync(join(this.#folder, entry.name), { force: true });
+      this.counts.evicted++;
+      bytes -= entry.size;
+      count--;
+    }
+    return true;
+  }
+
+  /** The one used last is the last. Counted anew each time, because other processes write too. */
+  #entries(): { readonly name: string; readonly size: number; readonly usedMs: number }[] {
+    const nowMs = Number(this.#clock.unixNanos()) / 1e6;
+    const entries = [];
+    for (const name of readdirSync(this.#folder)) {
+      const isPartial = PARTIAL_NAME.test(name);
+      if (!isPartial && !ENTRY_NAME.test(name)) continue;
+      const stats = lstatSync(join(this.#folder, name), { throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      if (!isPartial) entries.push({ name, size: stats.size, usedMs: stats.mtimeMs });
+      else if (nowMs - stats.mtimeMs > PARTIAL_AGE_MS_MAX) {
+        rmSync(join(this.#folder, name), { force: true });
+      }
+    }
+    return entries.sort((a, b) => a.usedMs - b.usedMs);
+  }
+
+  #identityOf({ access, ...headers }: ElfFile): EntryIdentity {
+    const known = JSON.stringify([access.size, headers], (_, value: unknown) =>
+      typeof value === "bigint" ? `${value}` : value,
+    );
+    return { builder: this.#builder, file: createHash("sha256").update(known).digest() };
+  }
+
+  #pathOf(identity: EntryIdentity): string {
+    return join(this.#folder, nameOf(identity));
+  }
+}
+
+function nameOf({ file }: EntryIdentity): string {
+  return `${file.toHex()}.unwind`;
+}
