@@ -28,10 +28,7 @@ typedef __s64 s64;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct mm_struct {
-	/* Where the kernel put argc: the base of the first thread's stack. */
-	unsigned long start_stack;
-};
+struct mm_struct;
 
 struct task_struct {
 	u32 flags;

@@ -245,18 +245,15 @@ static __always_inline u32 user_stack(struct perf_event_context *context, struct
 				      struct scratch *scratch)
 {
 	u32 tgid = scratch->sample.header.tgid;
-	u32 *known;
+	u32 *owner = bpf_map_lookup_elem(&processes, &tgid);
 	int result;
 
 	if (task->flags & PF_KTHREAD || !task->mm) {
 		scratch->sample.header.result = RESULT_KERNEL_THREAD;
 		return 0;
 	}
-	known = bpf_map_lookup_elem(&processes, &tgid);
-	scratch->walk.tgid = known ? *known : 0;
-	scratch->walk.is_pending = !known;
+	scratch->walk.owner = owner ? *owner : 0;
 	scratch->walk.switches = 0;
-	scratch->walk.stack_base = task->mm->start_stack;
 	/* Of another process, maybe. */
 	scratch->walk.mapping.end = scratch->walk.mapping.start;
 	result = user_registers(context, task, scratch);

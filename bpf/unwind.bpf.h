@@ -303,12 +303,13 @@ static __always_inline int rule_step(struct walk *walk, const struct rule *rule)
 	return STEP_MORE;
 }
 
-/* A step where no table says how: what fails is the guess. */
+/*
+ * A step where no table says how. It is a guess: frame pointers that seem to end may be something
+ * else, and no thread begins in such code, so that no stack ends well here.
+ */
 static __always_inline int guessed_step(struct walk *walk, int reason)
 {
-	int result = frame_pointer_step(walk);
-
-	return result == STEP_MORE || result == RESULT_COMPLETE ? result : reason;
+	return frame_pointer_step(walk) == STEP_MORE ? STEP_MORE : reason;
 }
 
 /*
@@ -317,20 +318,18 @@ static __always_inline int guessed_step(struct walk *walk, int reason)
  */
 __noinline int unwind_step(struct walk *walk)
 {
-	u64 address, row;
+	u64 address;
 	struct rule rule;
 
 	if (!walk)
 		return RESULT_NO_REGISTERS;
-	if (walk->is_pending)
-		return guessed_step(walk, RESULT_PENDING);
 	address = walk->ip - walk->lookup_back;
-	if (!find_mapping(walk->tgid, address, &walk->mapping))
-		return guessed_step(walk, RESULT_NO_MAPPING);
-	if (walk->mapping.table == TABLE_FRAME_POINTER)
-		return frame_pointer_step(walk);
-	row = find_row(&walk->mapping, address);
-	rule = rule_of(row);
+	if (!walk->owner || !find_mapping(walk->owner, address, &walk->mapping))
+		return guessed_step(walk, walk->owner ? RESULT_NO_MAPPING : RESULT_PENDING);
+	if (walk->mapping.table == TABLE_NONE)
+		return guessed_step(walk, walk->mapping.page_count ? RESULT_PENDING :
+								     RESULT_NOT_A_FRAME);
+	rule = rule_of(find_row(&walk->mapping, address));
 	return rule_step(walk, &rule);
 }
 

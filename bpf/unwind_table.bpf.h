@@ -2,7 +2,7 @@
 /*
  * Where the rule for an address stands: pid and address → mapping → table → row.
  *
- *   processes   which processes have their mappings in here, and under which process's id
+ *   processes   which processes have mappings in here
  *   mappings    a process's executable ranges, each split into aligned powers of two
  *   tables      for each file one array of blocks of 64 bytes; first a word for each page of
  *               64 KiB of addresses (its first row, and the one after its last), then the rows
@@ -21,8 +21,11 @@
 #define PREFIXES_MAX 524288
 #define TABLES_MAX 16384
 
-/* The table of what has none: its code keeps frame pointers, as far as anybody knows. */
-#define TABLE_FRAME_POINTER 0
+/*
+ * No table. With no pages: memory without a file, whose code keeps frame pointers as far as
+ * anybody knows. With one: the file's table cannot be had for the moment.
+ */
+#define TABLE_NONE 0
 
 #define BLOCK_WORDS 8
 #define BLOCK_SHIFT 3
@@ -52,6 +55,7 @@ struct mapping {
 	u32 page_count;
 };
 
+/* Process id → whose mappings hold: its own, or those of the process that it was forked from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PROCESSES_MAX);

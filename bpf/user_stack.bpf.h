@@ -23,12 +23,6 @@
 /* Below this nothing is ever mapped: the chain ended. */
 #define FRAME_ADDRESS_MIN 4096
 
-/*
- * The C library's start code calls main without frame pointers. A chain that breaks so near to
- * the base of the first thread's stack has come to main; 272 bytes on glibc 2.36.
- */
-#define START_CODE_BYTES_MAX 512
-
 /* A power of two, so that a number can be bounded by a mask. By their DWARF numbers. */
 #if defined(__TARGET_ARCH_x86)
 #define REGISTERS 16
@@ -45,18 +39,14 @@ struct walk {
 	u64 ip;
 	u64 sp;
 	u64 fp;
-	/* The base of the first thread's stack. */
-	u64 stack_base;
-	/* The process whose mappings hold for this one. */
-	u32 tgid;
+	/* The process whose mappings hold for this one; 0 when none do. */
+	u32 owner;
 	u32 switches;
-	/* Frame pointers alone: the process's tables are not loaded. */
-	u8 is_pending;
 	/* All registers are known: in the innermost frame, and in what a signal interrupted. */
 	u8 has_registers;
 	/* The address is looked up so far back: in the call that it returns from. */
 	u8 lookup_back;
-	u8 unused[5];
+	u8 unused[6];
 	/* The mapping of the last address that was looked up. */
 	struct mapping mapping;
 	u64 registers[REGISTERS];
@@ -174,8 +164,7 @@ static __always_inline int frame_pointer_step(struct walk *walk)
 	if (fp == 0)
 		return RESULT_COMPLETE;
 	if (fp < FRAME_ADDRESS_MIN || (fp & 7) || is_kernel_address(fp))
-		return walk->stack_base - walk->sp <= START_CODE_BYTES_MAX ? RESULT_COMPLETE :
-									      RESULT_NOT_A_FRAME;
+		return RESULT_NOT_A_FRAME;
 	if (bpf_probe_read_user(frame, sizeof(frame), (void *)fp))
 		return RESULT_UNREADABLE;
 	frame[1] = code_address(frame[1]);

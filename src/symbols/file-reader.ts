@@ -97,6 +97,8 @@ export class FileReader implements AsyncDisposable {
   #slowness = 1;
   /** The worker has begun, and takes questions. */
   #isReady = false;
+  /** The worker has compiled a table. */
+  #hasTableLoader = false;
   #hasEnded = false;
 
   constructor(options: FileReaderOptions) {
@@ -133,15 +135,11 @@ export class FileReader implements AsyncDisposable {
     return [this.#lanes.names, this.#lanes.tables];
   }
 
-  /**
-   * Asks about a file, which is opened for it and closed when nobody reads it any more.
-   *
-   * @param subject  what is refused from then on, should the question cost the worker
-   */
+  /** Asks about a file, which is opened for it and closed when nobody reads it any more. */
   async askAboutFile<Kind extends FileQuestion>(
     file: ExecutableFile,
     requestFor: (sent: SentFile) => WorkerRequest & { kind: Kind },
-    { lane = "names", subject = file.key }: { lane?: LaneName; subject?: string } = {},
+    { lane, subject = file.key, demand }: FileQuestionOptions = {},
   ): Promise<WorkerAnswers[Kind]> {
     const { key, buildId } = file;
     const refusal = this.#refused.get(subject);
@@ -154,13 +152,13 @@ export class FileReader implements AsyncDisposable {
     const release = (): void => {
       if ("fd" in source) source[Symbol.dispose]();
     };
-    return this.ask<Kind>(request, { key: subject, lane, release });
+    return this.ask<Kind>(request, { key: subject, lane, release, demand });
   }
 
   /** Asks what is about no file, or about an open one. */
   ask<Kind extends WorkerRequest["kind"]>(
     request: WorkerRequest & { kind: Kind },
-    { key, lane: name = "names", release = () => {} }: AskOptions,
+    { key, lane: name = "names", release = () => {}, demand }: AskOptions,
   ): Promise<WorkerAnswers[Kind]> {
     const lane = this.#lanes[name];
     const hasStuckWorkers = this.#stuckWorkers >= STUCK_WORKERS_MAX;
@@ -171,7 +169,7 @@ export class FileReader implements AsyncDisposable {
     }
     return new Promise((resolve) => {
       const settle = resolve as (answer: WorkerAnswer) => void;
-      lane.push({ request, key, resolve: settle, release });
+      lane.push({ request, key, resolve: settle, release, demand });
       this.#sendNext();
     });
   }
@@ -209,7 +207,10 @@ export class FileReader implements AsyncDisposable {
     clearTimeout(this.#startTimer);
     worker.postMessage(current.request);
     const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
-    const usualMs = "file" in current.request ? deadlineMs : kernelDeadlineMs;
+    // The first table has the worker load what compiles tables: not the file's fault, either.
+    const isFirstTable = current.request.kind === "load-unwind-table" && !this.#hasTableLoader;
+    const isAboutFile = "file" in current.request && !isFirstTable;
+    const usualMs = isAboutFile ? deadlineMs : kernelDeadlineMs;
     const limitMs = Math.round(this.#slowness * usualMs);
     this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }
@@ -243,6 +244,7 @@ export class FileReader implements AsyncDisposable {
         void this.#begin(worker);
         return;
       }
+      this.#hasTableLoader ||= this.#current?.request.kind === "load-unwind-table";
       this.#settleAnswered(message);
       this.#sendNext();
     });
@@ -286,7 +288,7 @@ export class FileReader implements AsyncDisposable {
     this.#restarts++;
     // A worker that did not even begin says nothing about the file.
     if (question !== undefined && this.#isReady) this.#refuse(question.key, reason);
-    this.#isReady = false;
+    this.#isReady = this.#hasTableLoader = false;
     this.#options.logger.warn("symbols of a file are given up", {
       file: question?.key ?? "",
       reason,
@@ -327,10 +329,18 @@ export class FileReader implements AsyncDisposable {
 
 export type FileQuestion = "identify" | "symbolize" | "load-unwind-table";
 
+interface FileQuestionOptions {
+  readonly lane?: LaneName | undefined;
+  /** What is refused from then on, should the question cost the worker; the file. */
+  readonly subject?: string;
+  readonly demand?: () => number;
+}
+
 interface AskOptions {
   readonly key: string;
-  readonly lane?: LaneName;
+  readonly lane?: LaneName | undefined;
   readonly release?: () => void;
+  readonly demand?: (() => number) | undefined;
 }
 
 const CANCELLED: Missing = { missing: "nobody wants it any more", kind: "given_up" };

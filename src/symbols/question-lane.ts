@@ -17,6 +17,8 @@ export interface Question {
   readonly request: WorkerRequest;
   /** What it is about, for refusals. */
   readonly key: string;
+  /** How much it is wanted; 0 when it is not given. */
+  readonly demand?: (() => number) | undefined;
   readonly resolve: (answer: WorkerAnswer) => void;
   /** Called when no worker can use any more what was sent. */
   readonly release: () => void;
@@ -60,8 +62,17 @@ export class QuestionLane {
     this.#queue.push(question);
   }
 
+  /** Takes out what is wanted most, of such the oldest. */
   shift(): Question | undefined {
-    return this.#queue.shift();
+    let best = 0;
+    let bestDemand = -1;
+    for (const [index, { demand }] of this.#queue.entries()) {
+      const wanted = demand?.() ?? 0;
+      if (wanted <= bestDemand) continue;
+      best = index;
+      bestDemand = wanted;
+    }
+    return this.#queue.splice(best, 1)[0];
   }
 
   /** A question was answered, so it does no harm. */

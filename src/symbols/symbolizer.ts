@@ -65,16 +65,21 @@ export class Symbolizer implements AsyncDisposable {
     return filled(known, found.frames);
   }
 
-  /** Compiles a file's unwind table and puts it into the kernel. */
+  /**
+   * Compiles a file's unwind table and puts it into the kernel.
+   *
+   * @param demand  of those that wait the one with the largest is the next
+   */
   loadUnwindTable(
     file: ExecutableFile,
     target: TableTarget,
+    demand: () => number,
   ): Promise<LoadedTable | TooLarge | Missing> {
     const subject = `unwind table of ${file.key}`;
     return this.#reader.askAboutFile(
       file,
       (sent) => ({ kind: "load-unwind-table", file: sent, target }),
-      { lane: "tables", subject },
+      { lane: "tables", subject, demand },
     );
   }
 

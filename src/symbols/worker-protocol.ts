@@ -20,7 +20,11 @@ export type WorkerRequest =
       readonly demangle: boolean;
     }
   | { readonly kind: "load-unwind-table"; readonly file: SentFile; readonly target: TableTarget }
-  | { readonly kind: "drop-unwind-tables"; readonly slots: number; readonly dropped: readonly number[] }
+  | {
+      readonly kind: "drop-unwind-tables";
+      readonly slots: number;
+      readonly dropped: readonly number[];
+    }
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
 

@@ -29,4 +29,3 @@ export function tableBlocks({ base, rows, pageFirst }: UnwindRows): TableBlocks 
   words.set(rows, pageWords);
   return { blocks: new Uint8Array(words.buffer), base, pageCount };
 }
-

@@ -1,7 +1,7 @@
 import type { Clock } from "../../../support/clock.ts";
 import { type ExecutableFile, isMissing, type Missing } from "../../../symbols/executable-file.ts";
 import type { LoadedTable, TableTarget, TooLarge } from "../../../symbols/worker-protocol.ts";
-import { FRAME_POINTER_SLOT, TABLE_SLOTS } from "./unwind-maps.ts";
+import { FIRST_SLOT, TABLE_SLOTS } from "./unwind-maps.ts";
 
 /** How long a table stays that no process uses: programs that run again and again keep theirs. */
 export const UNUSED_KEPT_MS = 60_000;
@@ -15,6 +15,7 @@ export interface TableLoader {
   loadUnwindTable(
     file: ExecutableFile,
     target: TableTarget,
+    demand: () => number,
   ): Promise<LoadedTable | TooLarge | Missing>;
   dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void>;
   /** Gives up what waits to be compiled. */
@@ -58,7 +59,7 @@ export class TableStore {
   readonly #bySlot = new Map<number, Entry>();
   readonly #refusals = new Map<string, Refusal>();
   readonly #freeSlots: number[] = [];
-  #nextSlot = FRAME_POINTER_SLOT + 1;
+  #nextSlot = FIRST_SLOT;
   #bytes = 0;
   #noRoom = 0;
   #evicted = 0;
@@ -77,16 +78,29 @@ export class TableStore {
     };
   }
 
-  /** A file's table, which is loaded when it is not there. Never rejects. */
-  async acquire(file: ExecutableFile): Promise<StoredTable | Missing> {
+  /**
+   * A file's table, which is loaded when it is not there. Never rejects.
+   *
+   * @param demand  how often whoever asks was sampled; of the tables that wait, the one with the
+   *   largest sum is compiled first
+   */
+  async acquire(file: ExecutableFile, demand: () => number): Promise<StoredTable | Missing> {
     const refusal = this.#refusals.get(file.key);
     if (refusal !== undefined && refusal.untilNs > this.#nowNs()) return refusal.reason;
     const entry = this.#entries.getOrInsertComputed(file.key, () => new Entry(file.key));
     entry.users++;
+    entry.demands.add(demand);
     entry.loading ??= this.#load(file, entry);
     const table = await entry.loading;
+    entry.demands.delete(demand);
     if (isMissing(table)) this.#leave(entry);
     return table;
+  }
+
+  /** One more user of a table that is in use. */
+  share({ slot }: StoredTable): void {
+    const entry = this.#bySlot.get(slot);
+    if (entry !== undefined) entry.users++;
   }
 
   release({ slot }: StoredTable): void {
@@ -115,10 +129,9 @@ export class TableStore {
   async #load(file: ExecutableFile, entry: Entry): Promise<StoredTable | Missing> {
     const slot = this.#takeSlot();
     if (slot === undefined) return this.#refuseForRoom();
-    let loaded = await this.#ask(file, slot);
-    if ("tooLarge" in loaded) {
-      await this.#makeRoom(loaded.tooLarge);
-      loaded = await this.#ask(file, slot);
+    let loaded = await this.#ask(file, { entry, slot });
+    if ("tooLarge" in loaded && (await this.#makeRoom(loaded.tooLarge))) {
+      loaded = await this.#ask(file, { entry, slot });
     }
     if ("tooLarge" in loaded || isMissing(loaded)) {
       this.#freeSlots.push(slot);
@@ -129,13 +142,21 @@ export class TableStore {
     entry.bytes = loaded.bytes;
     this.#bytes += loaded.bytes;
     this.#bySlot.set(slot, entry);
+    // Others were asked for at the same time, each as if it were the only one.
+    if (this.#bytes > this.#options.bytesMax && !(await this.#makeRoom(0))) {
+      await this.#drop([entry]);
+      return this.#refuseForRoom();
+    }
     return { ...loaded, slot };
   }
 
-  async #ask(file: ExecutableFile, slot: number): Promise<LoadedTable | TooLarge | Missing> {
+  async #ask(
+    file: ExecutableFile,
+    { entry, slot }: { readonly entry: Entry; readonly slot: number },
+  ): Promise<LoadedTable | TooLarge | Missing> {
     const { loader, slots, bytesMax } = this.#options;
     const left = Math.max(0, bytesMax - this.#bytes);
-    return loader.loadUnwindTable(file, { slots, slot, bytesMax: left });
+    return loader.loadUnwindTable(file, { slots, slot, bytesMax: left }, () => entry.demand);
   }
 
   #refuse(key: string, reason: Missing): Missing {
@@ -157,7 +178,8 @@ export class TableStore {
     return { missing: "the memory for unwind tables is used up" };
   }
 
-  async #makeRoom(bytes: number): Promise<void> {
+  /** False when there is not so much room, nor could be. */
+  async #makeRoom(bytes: number): Promise<boolean> {
     const victims: Entry[] = [];
     let left = this.#options.bytesMax - this.#bytes;
     for (const entry of this.#unused()) {
@@ -165,9 +187,10 @@ export class TableStore {
       left += entry.bytes;
       victims.push(entry);
     }
-    if (left < bytes) return;
+    if (left < bytes) return false;
     this.#evicted += victims.length;
     await this.#drop(victims);
+    return true;
   }
 
   /** Tables without users, the one least recently used first. */
@@ -209,6 +232,8 @@ interface Refusal {
 class Entry {
   readonly key: string;
   users = 0;
+  /** Of those who wait for it. */
+  readonly demands = new Set<() => number>();
   unusedSinceNs = 0n;
   /** Set while the table is in the kernel. */
   slot: number | undefined;
@@ -217,5 +242,9 @@ class Entry {
 
   constructor(key: string) {
     this.key = key;
+  }
+
+  get demand(): number {
+    return this.demands.values().reduce((sum, demand) => sum + demand(), 0);
   }
 }

@@ -8,22 +8,32 @@ export interface UnwindMapSet {
   readonly tables: BpfMap;
 }
 
-/** The table of what has none; its code is taken to keep frame pointers. */
-export const FRAME_POINTER_SLOT = 0;
-/** Slots of the map of tables, the one above included. */
+/** The slot of what has no table. */
+const NO_SLOT = 0;
+export const FIRST_SLOT: number = NO_SLOT + 1;
+/** Slots of the map of tables. */
 export const TABLE_SLOTS = 16_384;
 /** Entries of the map of processes. */
 export const KNOWN_PROCESSES_MAX = 8192;
 
+/** By which rules a range is unwound. */
+export interface RangeRules {
+  readonly slot: number;
+  readonly pageCount: number;
+  /** Where the table's first page lies in the process; may be below 0. */
+  readonly tableStart: bigint;
+}
+
+/** Memory without a file: its code keeps frame pointers, as far as anybody knows. */
+export const BY_FRAME_POINTERS: RangeRules = { slot: NO_SLOT, pageCount: 0, tableStart: 0n };
+/** The file's table is not there, for the moment or for good: frame pointers are a guess. */
+export const BY_GUESS: RangeRules = { slot: NO_SLOT, pageCount: 1, tableStart: 0n };
+
 /** How one executable range of a process is unwound. */
-export interface UnwindRange {
+export interface UnwindRange extends RangeRules {
   /** Addresses in the process. */
   readonly start: number;
   readonly end: number;
-  /** Where the table's first page lies in the process; may be below 0. */
-  readonly tableStart: bigint;
-  readonly slot: number;
-  readonly pageCount: number;
 }
 
 /** struct mapping_key and struct mapping. */
@@ -48,7 +58,8 @@ export class UnwindMaps {
   }
 
   /**
-   * Adds ranges of a process, which overlap neither one another nor those that are there.
+   * Adds ranges of a process, which overlap neither one another nor those that are there; one that
+   * is there gets other rules.
    *
    * @returns for each its keys
    * @throws CollectorError  the map is full; then none of them is in it

@@ -2,21 +2,24 @@ import { isFileBacked, type ProcessMapping } from "../../../linux/process-mappin
 import { type Clock, sleep } from "../../../support/clock.ts";
 import type { Logger } from "../../../support/logger.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
-import { isMissing, type Missing } from "../../../symbols/executable-file.ts";
+import { type ExecutableInfo, isMissing, type Missing } from "../../../symbols/executable-file.ts";
 import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
 import { openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
 import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
 import {
-  FRAME_POINTER_SLOT,
+  BY_FRAME_POINTERS,
+  BY_GUESS,
   KNOWN_PROCESSES_MAX,
   type RangeKeys,
+  type RangeRules,
   type UnwindMaps,
-  type UnwindRange,
 } from "./unwind-maps.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
 const IDLE_MS = 600_000;
+/** Ranges of one process: what has more shall not fill the map for all others. */
+const RANGES_MAX = 4096;
 /** How often idle processes and unused tables are looked for. */
 const EXPIRE_INTERVAL_MS = 5000;
 /** After a failure, so long; then twice as long each time. */
@@ -42,8 +45,9 @@ export interface UnwinderCounters extends TableCounters {
   /** Of their mappings: how many, and how many of them by frame pointers for want of a table. */
   readonly mappings: number;
   readonly framePointerMappings: number;
-  /** Processes that had no room in a map; they are walked by frame pointers. */
+  /** Processes and mappings that had no room in a map; they are walked by frame pointers. */
   readonly refusedProcesses: number;
+  readonly refusedMappings: number;
 }
 
 /**
@@ -55,6 +59,7 @@ export class Unwinder {
   readonly #options: UnwinderOptions;
   readonly #byPid = new Map<number, UnwoundProcess>();
   #refused = 0;
+  #refusedMappings = 0;
   #expiredAtNs = 0n;
   #expiring: Promise<void> | undefined;
   #hasEnded = false;
@@ -72,6 +77,7 @@ export class Unwinder {
       mappings: ranges.length,
       framePointerMappings: ranges.filter(({ table }) => table === undefined).length,
       refusedProcesses: this.#refused,
+      refusedMappings: this.#refusedMappings,
     };
   }
 
@@ -86,6 +92,7 @@ export class Unwinder {
       return;
     const known = this.#byPid.get(image.pid);
     if (known?.image === image) {
+      known.wants++;
       known.wantedAtNs = this.#nowNs();
       return;
     }
@@ -150,81 +157,100 @@ export class Unwinder {
       });
   }
 
+  /** All that is mapped is known at once, as a guess; each table takes its place as it comes. */
   async #loadNow(process: UnwoundProcess): Promise<void> {
     const { version } = process.image.mappings;
-    const mappings = process.image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
+    const mappings = this.#mappingsOf(process);
     const missing = mappings.filter((mapping) => process.ranges.get(mapping)?.isFinal !== true);
-    const loaded = await Promise.all(missing.map((mapping) => this.#rangeOf(process, mapping)));
-    if (this.#hasEnded || process.isRemoved || process.image.exitNs !== undefined) {
-      for (const { table } of loaded) this.#release(table);
-      return;
-    }
-    const kept = new Set(mappings).difference(new Set(missing));
-    this.#removeRanges(process, (mapping) => !kept.has(mapping));
-    if (this.#addRanges(process, missing, loaded)) process.version = version;
-    else this.#refused++;
+    const present = new Set(mappings);
+    this.#removeRanges(process, (mapping) => !present.has(mapping));
+    this.#placeFirst(process, missing);
+    process.version = version;
+    const files = Map.groupBy(missing.filter(hasFile), fileIdOf).values();
+    await Promise.all(files.map((parts) => this.#loadFile(process, parts)));
     process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
     if (process.isIncomplete) this.#retryLater(process);
     else process.retryMs = RETRY_MS;
   }
 
-  #addRanges(
+  #mappingsOf({ image }: UnwoundProcess): readonly ProcessMapping[] {
+    const mappings = image.mappings.all();
+    if (mappings.length > RANGES_MAX) this.#refusedMappings += mappings.length - RANGES_MAX;
+    return mappings.slice(0, RANGES_MAX).filter(({ end }) => end < ADDRESS_MAX);
+  }
+
+  /** @throws CollectorError  a map is full; the process stays as it was */
+  #placeFirst(process: UnwoundProcess, mappings: readonly ProcessMapping[]): void {
+    const isNew = (mapping: ProcessMapping): boolean => !process.ranges.has(mapping);
+    const anonymous = mappings.filter((mapping) => isNew(mapping) && !hasFile(mapping));
+    const files = mappings.filter((mapping) => isNew(mapping) && hasFile(mapping));
+    this.#place(process, anonymous, () => ({ rules: BY_FRAME_POINTERS, isFinal: true }));
+    this.#place(process, files, () => ({ rules: BY_GUESS, isFinal: false }));
+    if (process.isKnown) return;
+    process.isKnown = this.#options.maps.know(process.image.pid);
+    if (!process.isKnown) this.#refused++;
+  }
+
+  /** The parts of one file that a process has mapped. */
+  async #loadFile(process: UnwoundProcess, parts: readonly ProcessMapping[]): Promise<void> {
+    const found = await this.#tableOf(process, parts[0] as ProcessMapping);
+    if ("missing" in found) {
+      this.#options.logger.debug("unwound by frame pointers", {
+        file: parts[0]?.path ?? "",
+        reason: found.missing,
+      });
+      return;
+    }
+    const { table, info } = found;
+    const { store } = this.#options;
+    // What was unmapped meanwhile is gone.
+    const left = process.isGone ? [] : parts.filter((part) => process.ranges.has(part));
+    for (const _ of left) store.share(table);
+    try {
+      this.#place(process, left, (part) => {
+        const address = fileAddress(info.segments, part, part.start);
+        if (address === undefined) return { rules: BY_GUESS, isFinal: true, table };
+        const tableStart = part.start - address + BigInt(table.base);
+        const { slot, pageCount } = table;
+        return { rules: { slot, pageCount, tableStart }, isFinal: true, table };
+      });
+    } finally {
+      store.release(table);
+    }
+  }
+
+  async #tableOf(
+    process: UnwoundProcess,
+    mapping: ProcessMapping,
+  ): Promise<{ readonly table: StoredTable; readonly info: ExecutableInfo } | Missing> {
+    const { executables, store } = this.#options;
+    executables.meet(mapping, openerOf(process.image, mapping));
+    const identified = await executables.identified(mapping);
+    if (isMissing(identified)) return identified;
+    const table = await store.acquire(identified.file, () => process.wants);
+    return isMissing(table) ? table : { table, info: identified.info };
+  }
+
+  #place(
     process: UnwoundProcess,
     mappings: readonly ProcessMapping[],
-    loaded: readonly LoadedRange[],
-  ): boolean {
-    const { maps } = this.#options;
-    try {
-      const keys = maps.addRanges(process.image.pid, loaded);
-      for (const [index, range] of loaded.entries()) {
-        const key = keys[index] as RangeKeys;
-        const { table, isFinal } = range;
-        process.ranges.set(mappings[index] as ProcessMapping, { keys: key, table, isFinal });
-      }
-      process.isKnown ||= maps.know(process.image.pid);
-      return process.isKnown;
-    } catch {
-      // The map is full: the process stays as it was.
-      for (const { table } of loaded) this.#release(table);
-      return false;
+    placeOf: (mapping: ProcessMapping) => Place,
+  ): void {
+    const places = mappings.map(placeOf);
+    const ranges = mappings.map(({ start, end }, index) => {
+      const { rules } = places[index] as Place;
+      return { start: Number(start), end: Number(end), ...rules };
+    });
+    const keys = this.#options.maps.addRanges(process.image.pid, ranges);
+    for (const [index, mapping] of mappings.entries()) {
+      const { table, isFinal } = places[index] as Place;
+      process.ranges.set(mapping, { keys: keys[index] as RangeKeys, table, isFinal });
     }
   }
 
   #retryLater(process: UnwoundProcess): void {
     process.retryAtNs = this.#nowNs() + BigInt(process.retryMs) * 1_000_000n;
     process.retryMs = Math.min(2 * process.retryMs, RETRY_MS_MAX);
-  }
-
-  /** What has no table, or none that can be had now, is unwound by its frame pointers. */
-  async #rangeOf(process: UnwoundProcess, mapping: ProcessMapping): Promise<LoadedRange> {
-    const isFile = isFileBacked(mapping) || mapping.path === VDSO_PATH;
-    if (!isFile) return framePointerRange(mapping, true);
-    const { executables, store } = this.#options;
-    executables.meet(mapping, openerOf(process.image, mapping));
-    const identified = await executables.identified(mapping);
-    if (isMissing(identified)) return this.#without(identified, mapping);
-    const { file, info } = identified;
-    const address = fileAddress(info.segments, mapping, mapping.start);
-    if (address === undefined) return this.#without(NO_SEGMENT, mapping);
-    const table = await store.acquire(file);
-    if (isMissing(table)) return this.#without(table, mapping);
-    return {
-      start: Number(mapping.start),
-      end: Number(mapping.end),
-      tableStart: mapping.start - address + BigInt(table.base),
-      slot: table.slot,
-      pageCount: table.pageCount,
-      table,
-      isFinal: true,
-    };
-  }
-
-  #without({ missing }: Missing, mapping: ProcessMapping): LoadedRange {
-    this.#options.logger.debug("unwound by frame pointers", {
-      file: mapping.path,
-      reason: missing,
-    });
-    return framePointerRange(mapping, false);
   }
 
   #remove(process: UnwoundProcess): void {
@@ -252,31 +278,26 @@ export class Unwinder {
   }
 }
 
-interface RangeTable {
-  /** Undefined when it is unwound by frame pointers. */
-  readonly table: StoredTable | undefined;
+interface Place {
+  readonly rules: RangeRules;
+  /** Whose rules they are. */
+  readonly table?: StoredTable;
   /** False when a table may be had at another time. */
   readonly isFinal: boolean;
 }
 
-type LoadedRange = UnwindRange & RangeTable;
-
-interface KnownRange extends RangeTable {
+interface KnownRange {
   readonly keys: RangeKeys;
+  readonly table: StoredTable | undefined;
+  readonly isFinal: boolean;
 }
 
-const NO_SEGMENT: Missing = { missing: "no segment of the file shows what is mapped" };
+function hasFile(mapping: ProcessMapping): boolean {
+  return isFileBacked(mapping) || mapping.path === VDSO_PATH;
+}
 
-function framePointerRange({ start, end }: ProcessMapping, isFinal: boolean): LoadedRange {
-  return {
-    start: Number(start),
-    end: Number(end),
-    tableStart: 0n,
-    slot: FRAME_POINTER_SLOT,
-    pageCount: 0,
-    table: undefined,
-    isFinal,
-  };
+function fileIdOf({ path, buildId, device, inode }: ProcessMapping): string {
+  return `${device.major}:${device.minor}:${inode} ${buildId} ${path}`;
 }
 
 /** A process as the kernel knows it. */
@@ -285,6 +306,8 @@ class UnwoundProcess {
   readonly ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
   version = -1;
+  /** How often it was wanted: a measure of its share of the samples. */
+  wants = 1;
   /** The kernel walks it by tables. */
   isKnown = false;
   isRemoved = false;
@@ -298,6 +321,10 @@ class UnwoundProcess {
   constructor(image: ProcessImage, nowNs: bigint) {
     this.image = image;
     this.wantedAtNs = nowNs;
+  }
+
+  get isGone(): boolean {
+    return this.isRemoved || this.image.exitNs !== undefined;
   }
 
   /** Something that it has mapped is not loaded, or is unwound as well as can be for the moment. */
