@@ -1,4 +1,6 @@
 import type { ProcessCounters } from "./process-table.ts";
+import { type StackResultName, sampleResult } from "./sample-record.ts";
+import { NOTHING_UNWOUND, type UnwinderCounters } from "./unwinding/unwinder.ts";
 
 /**
  * What the receiver has done since its last start. Taken = delivered + lost, exactly, once it has
@@ -14,9 +16,13 @@ export interface EbpfCounters {
   readonly processes: number;
   /** What the receiver knows, and could not know, of the host's processes. */
   readonly processTable: ProcessCounters;
+  /** Of those taken: how the user part of their stacks ended. */
+  readonly results: Readonly<Record<StackResultName, number>>;
+  /** What stacks are walked by. */
+  readonly unwinding: UnwinderCounters;
   /** Samples a second on each CPU now; 0 when the receiver does not run, as those below. */
   readonly frequencyHz: number;
-  /** Kernel memory of all BPF maps, that of the ring of samples included. */
+  /** Kernel memory of all BPF maps, the ring of samples and the unwind tables included. */
   readonly bpfMapBytes: number;
   /** Of them: the ring of samples. */
   readonly ringBytes: number;
@@ -30,6 +36,8 @@ export const NO_MEMORY = { frequencyHz: 0, bpfMapBytes: 0, ringBytes: 0, sideBan
 /** The counters before the first start. */
 export const NOTHING_DONE: EbpfCounters = {
   ...NO_MEMORY,
+  results: namedResults([]),
+  unwinding: NOTHING_UNWOUND,
   taken: 0,
   delivered: 0,
   lost: 0,
@@ -47,3 +55,12 @@ export const NOTHING_DONE: EbpfCounters = {
     unknownLookups: 0,
   },
 };
+
+/** Counts by the name of the result, from counts by its number. */
+export function namedResults(counts: readonly number[]): Record<StackResultName, number> {
+  const names = Object.entries(sampleResult) as [StackResultName, number][];
+  return Object.fromEntries(names.map(([name, code]) => [name, counts[code] ?? 0])) as Record<
+    StackResultName,
+    number
+  >;
+}

@@ -9,7 +9,7 @@ import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import { buildBatch } from "./batch-builder.ts";
 import type { EbpfConfig } from "./config.ts";
 import { ContainerIds } from "./container-ids.ts";
-import { type EbpfCounters, NO_MEMORY, NOTHING_DONE } from "./counters.ts";
+import { type EbpfCounters, NO_MEMORY, NOTHING_DONE, namedResults } from "./counters.ts";
 import { DRAIN_BUSY_MS, DrainPace } from "./drain-pace.ts";
 import { openerOf } from "./executable-opener.ts";
 import { Governor } from "./governor.ts";
@@ -388,8 +388,10 @@ export class EbpfReceiver implements Receiver {
   }
 
   #countersOf(running: Running): EbpfCounters {
-    const { taken, delivered, lost } = running.sampler.counters();
+    const { taken, delivered, lost, results } = running.sampler.counters();
     const { counters: processTable } = running.processes;
+    const { counters: unwinding } = running.unwinder;
+    const mapBytes = running.sampler.mapBytes() + running.processes.memory.bpfMapBytes;
     return {
       taken,
       delivered,
@@ -397,9 +399,11 @@ export class EbpfReceiver implements Receiver {
       dropped: this.#dropped,
       processes: this.#processCount,
       processTable,
+      results: namedResults(results),
+      unwinding,
       frequencyHz: running.frequencyHz,
       ringBytes: running.sampler.ringBytes,
-      bpfMapBytes: running.sampler.mapBytes() + running.processes.memory.bpfMapBytes,
+      bpfMapBytes: mapBytes + unwinding.bytes,
       sideBandBytes: running.processes.memory.ringBytes,
     };
   }

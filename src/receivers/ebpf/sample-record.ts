@@ -59,6 +59,7 @@ export const sampleResult = {
   badFrame: 11,
 } as const;
 
+export type StackResultName = keyof typeof sampleResult;
 export type StackResult = (typeof sampleResult)[keyof typeof sampleResult];
 
 /** One more than the largest result. */

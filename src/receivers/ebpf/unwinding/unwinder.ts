@@ -50,6 +50,20 @@ export interface UnwinderCounters extends TableCounters {
   readonly refusedMappings: number;
 }
 
+/** The counters before anything was sampled. */
+export const NOTHING_UNWOUND: UnwinderCounters = {
+  tables: 0,
+  bytes: 0,
+  withoutTable: 0,
+  noRoom: 0,
+  evicted: 0,
+  processes: 0,
+  mappings: 0,
+  framePointerMappings: 0,
+  refusedProcesses: 0,
+  refusedMappings: 0,
+};
+
 /**
  * Keeps in the kernel how to unwind each process that is sampled: which of its addresses belong
  * to which table. A process is loaded when it is wanted, followed as it maps more, and taken out
