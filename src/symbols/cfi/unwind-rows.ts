@@ -146,12 +146,13 @@ export interface UnwindRows {
   readonly pageFirst: Uint32Array<ArrayBuffer>;
 }
 
-/** Where a builder stood, to go back to. */
+/** Where a builder stood, to go back to: one for each FDE, so plain numbers. */
 export interface RowMark {
   readonly count: number;
   readonly lastPage: number;
-  /** The last row, which a later one may replace. */
-  readonly last: readonly number[];
+  /** The words of the last row, which a later one may replace. */
+  readonly first: number;
+  readonly second: number;
 }
 
 /** Takes rules in ascending order of address and merges equal neighbours. */
@@ -177,16 +178,23 @@ export class RowBuilder {
   }
 
   mark(): RowMark {
-    const end = this.#count * WORDS_PER_ROW;
-    const last = Array.from(this.#rows.subarray(Math.max(0, end - WORDS_PER_ROW), end));
-    return { count: this.#count, lastPage: this.#lastPage, last };
+    const last = (this.#count - 1) * WORDS_PER_ROW;
+    return {
+      count: this.#count,
+      lastPage: this.#lastPage,
+      first: this.#rows[last] ?? 0,
+      second: this.#rows[last + 1] ?? 0,
+    };
   }
 
   /** Forgets what was added since. */
-  rollBack({ count, lastPage, last }: RowMark): void {
+  rollBack({ count, lastPage, first, second }: RowMark): void {
     this.#count = count;
     this.#lastPage = lastPage;
-    this.#rows.set(last, count * WORDS_PER_ROW - last.length);
+    if (count === 0) return;
+    const last = (count - 1) * WORDS_PER_ROW;
+    this.#rows[last] = first;
+    this.#rows[last + 1] = second;
   }
 
   /**
