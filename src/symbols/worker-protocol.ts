@@ -35,6 +35,8 @@ export interface TableTarget {
   readonly slot: number;
   /** A table that is larger is not loaded. */
   readonly bytesMax: number;
+  /** Where tables are kept from one start to the next; undefined for nowhere. */
+  readonly cacheFolder?: string | undefined;
 }
 
 /** A table that is in the kernel. */

@@ -77,6 +77,12 @@ export const ebpfConfig = object({
     max: 4096 * MIB,
     unit: "bytes",
   }),
+  unwind_cache_directory: text({
+    doc:
+      "Folder in which compiled unwind tables are kept for the next start; `none` keeps none. Not " +
+      "given: /var/cache/obsforge for root, or what systemd's CacheDirectory= or XDG say.",
+    default: "",
+  }),
   error_mode: choice(["propagate", "ignore"], {
     doc: "Whether the program ends when the receiver cannot start, or runs without it.",
     default: "propagate",

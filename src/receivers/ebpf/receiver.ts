@@ -1,6 +1,7 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
 import { type SampleLosses, sampleLosses } from "../../pipeline/sample-losses.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
+import { defaultCacheFolder } from "../../support/cache-folder.ts";
 import { Complaints } from "../../support/complaints.ts";
 import { messageOf } from "../../support/errors.ts";
 import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
@@ -95,6 +96,7 @@ export class EbpfReceiver implements Receiver {
         clock: this.#context.clock,
         logger: this.#context.logger,
         bytesMax: this.#config.unwind_table_bytes,
+        cacheFolder: cacheFolderOf(this.#config),
       });
       this.#running = {
         processes,
@@ -407,6 +409,11 @@ export class EbpfReceiver implements Receiver {
       sideBandBytes: running.processes.memory.ringBytes,
     };
   }
+}
+
+function cacheFolderOf({ unwind_cache_directory: folder }: EbpfConfig): string | undefined {
+  if (folder === "none") return undefined;
+  return folder || defaultCacheFolder(process.env, process.geteuid?.() ?? 0);
 }
 
 function ownCpuSeconds(): number {

@@ -9,11 +9,11 @@ import { Unwinder } from "./unwinder.ts";
 export function startUnwinder(
   mapSet: UnwindMapSet,
   services: SymbolServices,
-  { clock, logger, bytesMax }: StartOptions,
+  { clock, logger, bytesMax, cacheFolder }: StartOptions,
 ): Unwinder {
   const maps = new UnwindMaps(mapSet);
   const { symbolizer: loader, executables } = services;
-  const store = new TableStore({ loader, slots: maps.tables, bytesMax, clock });
+  const store = new TableStore({ loader, slots: maps.tables, bytesMax, cacheFolder, clock });
   return new Unwinder({ maps, store, executables, clock, logger });
 }
 
@@ -22,4 +22,5 @@ interface StartOptions {
   readonly logger: Logger;
   /** Kernel memory for tables. */
   readonly bytesMax: number;
+  readonly cacheFolder: string | undefined;
 }

@@ -28,6 +28,8 @@ export interface TableStoreOptions {
   readonly slots: number;
   /** Kernel memory for all tables. */
   readonly bytesMax: number;
+  /** Where compiled tables are kept from one start to the next. */
+  readonly cacheFolder?: string | undefined;
   readonly clock: Clock;
   readonly unusedKeptMs?: number;
 }
@@ -154,9 +156,10 @@ export class TableStore {
     file: ExecutableFile,
     { entry, slot }: { readonly entry: Entry; readonly slot: number },
   ): Promise<LoadedTable | TooLarge | Missing> {
-    const { loader, slots, bytesMax } = this.#options;
+    const { loader, slots, bytesMax, cacheFolder } = this.#options;
     const left = Math.max(0, bytesMax - this.#bytes);
-    return loader.loadUnwindTable(file, { slots, slot, bytesMax: left }, () => entry.demand);
+    const target = { slots, slot, bytesMax: left, cacheFolder };
+    return loader.loadUnwindTable(file, target, () => entry.demand);
   }
 
   #refuse(key: string, reason: Missing): Missing {
