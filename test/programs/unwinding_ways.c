@@ -1,11 +1,10 @@
 // Keeps a CPU busy in one known call chain, whose frames are hard to unwind in one way each.
 //
-//   unwinding_ways WAY [SECONDS [LIBRARY]]
+//   unwinding_ways WAY [SECONDS [FILE [OTHER_FILE]]]
 //
-//   recursion  400 × …   main → deep_400 → …   see `ways` at the end for all of them
-//
-// It ends itself after SECONDS, 60 when not given. LIBRARY is unwinding_library.c as a shared
-// library, which the way "late" opens after a while.
+// The ways are at the end. It ends itself after SECONDS, 60 when not given. FILE and OTHER_FILE are
+// unwinding_library.c as a shared library, for the ways "late" and "reload", or for "exec" the
+// program that takes this one's place. "late" and "exec" wait for SIGUSR1 before they go on.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,11 +27,11 @@
 
 // A slice is some 100 µs, so that frames are made and left often.
 #define SLICE_ROUNDS 100000
-#define LATE_AFTER_SECONDS 2
+#define SLICES_TO_RELOAD 20000
 #define OWN_STACK_BYTES (256 * 1024)
 
 static volatile unsigned long sink;
-static const char *library_path;
+static char *file_path, *other_file_path;
 
 KEEP static unsigned long spin(void) {
   unsigned long value = 1;
@@ -198,24 +197,29 @@ KEEP static unsigned long interrupted(void) {
 }
 
 // Half of the time is the handler's.
-static void with_signals(int flags) {
+static void with_signals(int flags, unsigned long (*work)(void)) {
   const struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags | SA_RESTART};
   sigaction(SIGPROF, &action, NULL);
   const struct timeval interval = {0, 8000};
   const struct itimerval timer = {interval, interval};
   setitimer(ITIMER_PROF, &timer, NULL);
-  for (;;) sink += interrupted();
+  for (;;) sink += work();
 }
 
 static void signal_handler(void) {
-  with_signals(0);
+  with_signals(0, interrupted);
+}
+
+// The frame that is interrupted has a part of its registers on the stack, or all of them.
+static void signal_in_pushes(void) {
+  with_signals(0, calls_pushing);
 }
 
 static void signal_on_other_stack(void) {
   static char other[65536];
   const stack_t stack = {.ss_sp = other, .ss_size = sizeof other};
   sigaltstack(&stack, NULL);
-  with_signals(SA_ONSTACK);
+  with_signals(SA_ONSTACK, interrupted);
 }
 
 KEEP static unsigned long child_work(void) {
@@ -328,15 +332,38 @@ static void coroutine(void) {
 }
 #endif
 
-static void late(void) {
-  void *library = NULL;
-  const time_t start = time(NULL);
-  while (library == NULL) {
-    sink += descend(3);
-    if (time(NULL) >= start + LATE_AFTER_SECONDS) library = dlopen(library_path, RTLD_NOW);
-  }
+static volatile sig_atomic_t is_told;
+
+static void on_told(int number) {
+  is_told = number;
+}
+
+KEEP static void until_told(void) {
+  while (!is_told) sink += descend(3);
+}
+
+KEEP static void work_in(void *library, long slices) {
   unsigned long (*late_outer)(void) = (unsigned long (*)(void))dlsym(library, "late_outer");
-  for (;;) sink += late_outer();
+  for (long i = 0; i < slices; i++) sink += late_outer();
+}
+
+static void late(void) {
+  until_told();
+  work_in(dlopen(file_path, RTLD_NOW), __LONG_MAX__);
+}
+
+// The second library is where the first one was.
+static void reload(void) {
+  for (int round = 0;; round++) {
+    void *library = dlopen(round % 2 == 0 ? file_path : other_file_path, RTLD_NOW);
+    work_in(library, SLICES_TO_RELOAD);
+    dlclose(library);
+  }
+}
+
+static void exec(void) {
+  until_told();
+  execl(file_path, file_path, "sort", NULL);
 }
 
 static const struct {
@@ -354,6 +381,7 @@ static const struct {
     {"plt", plt},
     {"sort", sort},
     {"signal_handler", signal_handler},
+    {"signal_in_pushes", signal_in_pushes},
     {"signal_on_other_stack", signal_on_other_stack},
     {"vfork", vfork_children},
     {"vdso", vdso},
@@ -362,12 +390,16 @@ static const struct {
     {"cloned_thread", cloned_thread},
     {"coroutine", coroutine},
     {"late", late},
+    {"reload", reload},
+    {"exec", exec},
 };
 
 int main(int argc, char **argv) {
   if (argc < 2) return 2;
   alarm(argc > 2 ? atoi(argv[2]) : 60);
-  library_path = argc > 3 ? argv[3] : NULL;
+  signal(SIGUSR1, on_told);
+  file_path = argc > 3 ? argv[3] : NULL;
+  other_file_path = argc > 4 ? argv[4] : NULL;
   for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
     if (strcmp(argv[1], ways[way].name) == 0) ways[way].run();
   }

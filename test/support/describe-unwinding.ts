@@ -19,6 +19,8 @@ export interface UnwindingOptions {
   readonly seconds?: number;
   /** The whole host is recorded, and not only these processes. */
   readonly isWholeHost?: boolean;
+  /** The programs are told by SIGUSR1 that they are sampled. */
+  readonly tells?: boolean;
   /** Called after the recording, while the programs still run. */
   readonly afterwards?: (running: readonly RunningCase[]) => Promise<void>;
 }
@@ -68,7 +70,10 @@ export async function recordCases(
   const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
   const targets = options.isWholeHost === true ? ["-a"] : pids;
   const seconds = String(options.seconds ?? SECONDS + SECONDS_PER_CASE * cases.length);
-  const batch = await recordBatch(folder, ["-d", seconds, ...targets]);
+  const batch = await recordBatch(folder, ["-d", seconds, ...targets], () => {
+    if (options.tells !== true) return;
+    for (const { process } of running) process.signal("SIGUSR1");
+  });
   await options.afterwards?.(running);
   const samples = new Map<UnwindingCase, ProcessSample[]>();
   for (const one of running) samples.set(one.unwindingCase, samplesOf(one, batch));

@@ -35,6 +35,13 @@ const waysChains: Readonly<Record<string, readonly CallChain[]>> = {
     { frames: ["sorts", "sort", "main"], share: 0.9 },
   ],
   signal_handler: handlerChains("signal_handler"),
+  signal_in_pushes: [
+    {
+      frames: ["on_signal", null, "pushing_leaf", "calls_pushing", "with_signals"],
+      share: 0.1,
+    },
+    { frames: ["pushing_leaf", "calls_pushing", "with_signals", "signal_in_pushes"], share: 0.9 },
+  ],
   signal_on_other_stack: handlerChains("signal_on_other_stack"),
   vdso: [{ frames: ["asks_clock", "vdso", "main"], share: 0.99 }],
   system_calls: [{ frames: ["reads_zeros", "system_calls", "main"], share: 0.95 }],
@@ -55,12 +62,18 @@ const otherChains: Readonly<Record<string, readonly CallChain[]>> = {
     { frames: ["spin", ...times(400, "descend"), "recursion_400", "main"], share: 0.9 },
   ],
   late: [
-    { frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "late", "main"], share: 0.2 },
-    { frames: ["spin", ...times(3, "descend"), "late", "main"], share: 0.05 },
+    { frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "work_in"], share: 0.2 },
+    { frames: ["spin", ...times(3, "descend"), "until_told", "late", "main"], share: 0.05 },
+  ],
+  reload: [{ frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "work_in", "reload"] }],
+  exec: [
+    { frames: [...times(3, "descend"), "until_told", "exec", "main"] },
+    { frames: ["compare_work", "compare"] },
+    { frames: ["sorts", "sort", "main"] },
   ],
   vfork: [
-    { frames: ["spin", "child_work", "vforks", "vfork_children", "main"], share: 0.3 },
-    { frames: ["spin", "parent_work", "vforks", "vfork_children", "main"], share: 0.3 },
+    { frames: ["child_work", "vforks", "vfork_children", "main"], share: 0.3 },
+    { frames: ["parent_work", "vforks", "vfork_children", "main"], share: 0.3 },
   ],
 };
 
@@ -73,8 +86,8 @@ function handlerChains(way: string): CallChain[] {
 }
 
 /** The library that unwinding_ways.c calls through its procedure linkage table, or opens. */
-export function unwindingLibrary(): string {
-  return buildProgram("unwinding_library.c", [...NO_FRAME_POINTERS, "-shared", "-fPIC"]);
+export function unwindingLibrary(flags: readonly string[] = []): string {
+  return buildProgram("unwinding_library.c", [...NO_FRAME_POINTERS, "-shared", "-fPIC", ...flags]);
 }
 
 /** unwinding_ways.c, whose calls of the library are bound when they are first made. */
