@@ -291,7 +291,8 @@ static __always_inline int rule_step(struct walk *walk, const struct rule *rule)
 	if (result != STEP_MORE)
 		return result;
 	ip = code_address(ip);
-	if (ip == 0)
+	/* How some start code ends the chain. A zero alone may be anything. */
+	if (ip == 0 && fp == 0)
 		return RESULT_COMPLETE;
 	/* Only a leaf that has pushed nothing has its caller's stack pointer. */
 	if (cfa < walk->sp || (cfa == walk->sp && !walk->has_registers) || !is_code_address(ip))

@@ -1,13 +1,9 @@
 import type { Receiver, SourceContext } from "../../pipeline/component.ts";
 import { type SampleLosses, sampleLosses } from "../../pipeline/sample-losses.ts";
-import type { ProfileBatch } from "../../profiles/profile.ts";
-import { defaultCacheFolder } from "../../support/cache-folder.ts";
 import { Complaints } from "../../support/complaints.ts";
 import { messageOf } from "../../support/errors.ts";
-import { PROGRAM_NAME, programVersion } from "../../support/program.ts";
-import type { KernelLayout } from "../../symbols/kernel/layout.ts";
-import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
-import { buildBatch } from "./batch-builder.ts";
+import { symbolServices } from "../../symbols/services.ts";
+import { batchOf } from "./closed-window.ts";
 import type { EbpfConfig } from "./config.ts";
 import { ContainerIds } from "./container-ids.ts";
 import { type EbpfCounters, NO_MEMORY, NOTHING_DONE, namedResults } from "./counters.ts";
@@ -16,15 +12,15 @@ import { openerOf } from "./executable-opener.ts";
 import { Governor } from "./governor.ts";
 import { addEbpfMetrics } from "./metrics.ts";
 import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
-import type { ProcessIdentity, ProcessMapping } from "./process-image.ts";
+import type { ProcessIdentity } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
+import type { Running, WindowState } from "./running.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 import { startUnwinder } from "./unwinding/start-unwinder.ts";
-import type { Unwinder } from "./unwinding/unwinder.ts";
 
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
-/** How long the rings are drained as often as can be after a process was added. */
+/** How long the rings are drained as often as can be after something happened. */
 const HURRIED_NS = 1_000_000_000n;
 /** How often what ended longer ago is looked for. */
 const EXPIRE_INTERVAL_NS = 1_000_000_000n;
@@ -95,8 +91,7 @@ export class EbpfReceiver implements Receiver {
       const unwinder = startUnwinder(sampler.unwindMaps, services, {
         clock: this.#context.clock,
         logger: this.#context.logger,
-        bytesMax: this.#config.unwind_table_bytes,
-        cacheFolder: cacheFolderOf(this.#config),
+        config: this.#config,
       });
       this.#running = {
         processes,
@@ -117,7 +112,7 @@ export class EbpfReceiver implements Receiver {
         pace: new DrainPace(),
         timer: setTimeout(() => this.#tick(), DRAIN_BUSY_MS),
         expiredAtNs: 0n,
-        addedPidAtNs: 0n,
+        newsAtNs: 0n,
         isReporting: false,
         report: Promise.resolve(),
       };
@@ -187,8 +182,8 @@ export class EbpfReceiver implements Receiver {
     const running = this.#running;
     if (running === undefined) return;
     running.sampler.addPid(pid);
-    running.addedPidAtNs = this.#context.clock.monotonicNanos();
-    const image = running.processes.imageAt(pid, running.addedPidAtNs);
+    running.newsAtNs = this.#context.clock.monotonicNanos();
+    const image = running.processes.imageAt(pid, running.newsAtNs);
     if (image !== undefined) running.unwinder.want(image);
     this.#tick();
   }
@@ -220,7 +215,7 @@ export class EbpfReceiver implements Receiver {
     const wait = running.pace.next({
       hasProcessNews,
       ringShare,
-      isHurried: this.#isHurried(running),
+      isHurried: this.#isHurried(running, hasProcessNews),
     });
     const ageMs = Number(this.#context.clock.monotonicNanos() - running.windowStartNs) / 1e6;
     const leftMs = running.intervalMs - ageMs;
@@ -238,9 +233,15 @@ export class EbpfReceiver implements Receiver {
     });
   }
 
-  /** A process that was just added is about to run a program whose tables are to be loaded. */
-  #isHurried({ addedPidAtNs }: Running): boolean {
-    return this.#context.clock.monotonicNanos() - addedPidAtNs < HURRIED_NS;
+  /**
+   * Few chosen processes are followed closely: what they run or map is to have its tables at once.
+   * That is too dear for all processes of a host.
+   */
+  #isHurried(running: Running, hasProcessNews: boolean): boolean {
+    if (this.#config.pids === undefined) return false;
+    const nowNs = this.#context.clock.monotonicNanos();
+    if (hasProcessNews) running.newsAtNs = nowNs;
+    return nowNs - running.newsAtNs < HURRIED_NS;
   }
 
   /** Each window has its own length, so that agents that started together do not send together. */
@@ -351,7 +352,9 @@ export class EbpfReceiver implements Receiver {
     try {
       await running.services.executables.settled();
       running.kernel = await running.services.kernelLayout();
-      const batch = this.#batchOf(running, { window, windowStartNs, windowEndNs, periodNs });
+      const closed = { window, windowStartNs, windowEndNs, periodNs };
+      const { timestamps } = this.#config;
+      const batch = batchOf(running, closed, { clock: this.#context.clock, timestamps });
       await this.#context.next.consume(batch);
     } catch (error) {
       const samples = window.total;
@@ -364,29 +367,6 @@ export class EbpfReceiver implements Receiver {
     const { lost } = running.sampler.counters();
     this.#losses.add(lost - running.lostBefore);
     running.lostBefore = lost;
-  }
-
-  #batchOf(running: Running, closed: ClosedWindow): ProfileBatch {
-    const { clock } = this.#context;
-    const { window, windowStartNs, windowEndNs } = closed;
-    const { startNs, endNs } = window.span(windowStartNs, windowEndNs);
-    const monotonicToUnixNano = clock.unixNanos() - clock.monotonicNanos();
-    return buildBatch(window, {
-      scope: {
-        name: PROGRAM_NAME,
-        version: programVersion(),
-        attributes: [],
-        droppedAttributesCount: 0,
-      },
-      startUnixNano: startNs + monotonicToUnixNano,
-      durationNano: endNs - startNs,
-      periodNano: closed.periodNs,
-      monotonicToUnixNano,
-      timestamps: this.#config.timestamps,
-      executables: running.services.executables,
-      kernel: running.kernel,
-      containers: running.containers,
-    });
   }
 
   #countersOf(running: Running): EbpfCounters {
@@ -411,52 +391,7 @@ export class EbpfReceiver implements Receiver {
   }
 }
 
-function cacheFolderOf({ unwind_cache_directory: folder }: EbpfConfig): string | undefined {
-  if (folder === "none") return undefined;
-  return folder || defaultCacheFolder(process.env, process.geteuid?.() ?? 0);
-}
-
 function ownCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
-}
-
-/** What exists between start and stop. */
-interface Running extends WindowState {
-  readonly processes: ProcessTable;
-  readonly sampler: OnCpuSampler;
-  readonly unwinder: Unwinder;
-  readonly services: SymbolServices;
-  /** As it was when the last batch was made: modules come and go. */
-  kernel: KernelLayout;
-  readonly containers: ContainerIds;
-  /** Of the clocks, and what they are to be changed to. */
-  frequencyHz: number;
-  wantedHz: number;
-  readonly governor: Governor;
-  /** Lost samples that were told of. */
-  lostBefore: number;
-  readonly pace: DrainPace;
-  timer: NodeJS.Timeout;
-  expiredAtNs: bigint;
-  addedPidAtNs: bigint;
-  isReporting: boolean;
-  report: Promise<void>;
-}
-
-/** What is sent of a window. */
-interface ClosedWindow extends Omit<WindowState, "metMappings" | "intervalMs"> {
-  readonly windowEndNs: bigint;
-}
-
-/** What begins anew after each report. */
-interface WindowState {
-  window: SampleWindow;
-  windowStartNs: bigint;
-  /** How long the window is to be. */
-  intervalMs: number;
-  /** Nanoseconds of CPU time that each of its samples stands for. */
-  periodNs: number;
-  /** Mappings whose file the registry was told of. */
-  metMappings: Set<ProcessMapping>;
 }
