@@ -3,7 +3,7 @@
  * `libc.ts` and `libbpf.ts` give the functions their names and types.
  *
  * Conventions, and the defects of ffi-rs that they avoid:
- * - A pointer is a JavaScript number in an I64 (user addresses are below 2^47); 0 is NULL.
+ * - A pointer is a JavaScript number in an I64 (user addresses are below 2^52); 0 is NULL.
  * - Memory is a Uint8Array, passed as it is: C writes into it in place. Keep a reference to
  *   it for as long as C may use it.
  * - A function that returns an int or a pointer returns it, or -errno: one convention for all.
