@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { sleep } from "../../src/support/clock.ts";
-import type { ProcessSample } from "./process-stacks.ts";
+import { firstTimestamp, type ProcessSample, processSamples } from "./process-stacks.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import {
   assertUnwound,
@@ -17,8 +18,11 @@ export interface UnwindingOptions {
   /** Longer than it takes the programs to reach what they do for the rest of their time. */
   readonly settleMs?: number;
   readonly seconds?: number;
-  /** The whole host is recorded, and not only these processes. */
-  readonly isWholeHost?: boolean;
+  /**
+   * The whole host is recorded, and not only these processes, and what was sampled in so many first
+   * seconds is left out: the tables of a process are loaded when it was sampled once.
+   */
+  readonly wholeHostAfterSeconds?: number;
   /** The programs are told by SIGUSR1 that they are sampled. */
   readonly tells?: boolean;
   /** Called after the recording, while the programs still run. */
@@ -26,6 +30,7 @@ export interface UnwindingOptions {
 }
 
 const SETTLE_MS = 300;
+const NANOS_PER_SECOND = 1e9;
 /** How long to record for N cases that share the CPUs. */
 const SECONDS = 2;
 const SECONDS_PER_CASE = 0.2;
@@ -67,16 +72,27 @@ export async function recordCases(
     running.push(one);
   }
   await sleep(options.settleMs ?? SETTLE_MS);
-  const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
-  const targets = options.isWholeHost === true ? ["-a"] : pids;
   const seconds = String(options.seconds ?? SECONDS + SECONDS_PER_CASE * cases.length);
-  const batch = await recordBatch(folder, ["-d", seconds, ...targets], () => {
-    if (options.tells !== true) return;
-    for (const { process } of running) process.signal("SIGUSR1");
-  });
+  const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
+  const isWholeHost = options.wholeHostAfterSeconds !== undefined;
+  const batch = await recordBatch(
+    // pprof has no room for the time of a sample.
+    folder.file(isWholeHost ? "host.otlp.pb" : "processes.pb.gz"),
+    ["-d", seconds, ...(isWholeHost ? ["-a", "--timestamps"] : pids)],
+    () => {
+      if (options.tells !== true) return;
+      for (const { process } of running) process.signal("SIGUSR1");
+    },
+  );
   await options.afterwards?.(running);
+  const all = processSamples(batch, startOf(batch, options.wholeHostAfterSeconds));
   const samples = new Map<UnwindingCase, ProcessSample[]>();
-  for (const one of running) samples.set(one.unwindingCase, samplesOf(one, batch));
+  for (const one of running) samples.set(one.unwindingCase, samplesOf(one, all));
   assert.equal(samples.size, cases.length);
   return samples;
+}
+
+function startOf(batch: ProfileBatch, afterSeconds: number | undefined): bigint | undefined {
+  if (afterSeconds === undefined) return undefined;
+  return firstTimestamp(batch) + BigInt(afterSeconds * NANOS_PER_SECOND);
 }

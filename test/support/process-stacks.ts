@@ -1,6 +1,6 @@
 import { valueText } from "../../src/profiles/attribute-value.ts";
 import type { Dictionary } from "../../src/profiles/dictionary.ts";
-import type { ProfileBatch } from "../../src/profiles/profile.ts";
+import type { Profile, ProfileBatch } from "../../src/profiles/profile.ts";
 
 /** A frame of user code. */
 export interface UserFrame {
@@ -30,8 +30,12 @@ export const COMPLETE = "complete";
 const placeName = /^(0x[0-9a-f]+|.*\+0x[0-9a-f]+)$/;
 const marker = /^\[(truncated|incomplete: .*)\]$/;
 
-/** The samples/count rows of a batch. */
-export function processSamples(batch: ProfileBatch): ProcessSample[] {
+/**
+ * The samples/count rows of a batch.
+ *
+ * @param sinceUnixNano  leaves out what was sampled before; the batch has timestamps then
+ */
+export function processSamples(batch: ProfileBatch, sinceUnixNano?: bigint): ProcessSample[] {
   const samples: ProcessSample[] = [];
   const stacks = new Map<number, ReturnType<typeof userStack>>();
   for (const { profile, resource } of batch.profiles()) {
@@ -46,10 +50,35 @@ export function processSamples(batch: ProfileBatch): ProcessSample[] {
     for (let sample = 0; sample < profile.samples.length; sample++) {
       const row = profile.samples.stack.at(sample);
       const stack = stacks.getOrInsertComputed(row, () => userStack(batch.dictionary, row));
-      samples.push({ pid, executablePath, ...stack, count: profile.samples.value.at(sample) });
+      const count = countSince(profile, sample, sinceUnixNano);
+      if (count > 0) samples.push({ pid, executablePath, ...stack, count });
     }
   }
   return samples;
+}
+
+/** When the first sample was taken, of a batch with timestamps. */
+export function firstTimestamp(batch: ProfileBatch): bigint {
+  let first: bigint | undefined;
+  for (const { profile } of batch.profiles()) {
+    const { samples } = profile;
+    for (let sample = 0; sample < samples.length; sample++) {
+      for (let at = samples.timestampStart(sample); at < samples.timestampEnd(sample); at++) {
+        const time = samples.timestampUnixNano.bigint(at);
+        if (first === undefined || time < first) first = time;
+      }
+    }
+  }
+  return first ?? 0n;
+}
+
+function countSince({ samples }: Profile, sample: number, sinceUnixNano?: bigint): number {
+  if (sinceUnixNano === undefined) return samples.value.at(sample);
+  let count = 0;
+  for (let at = samples.timestampStart(sample); at < samples.timestampEnd(sample); at++) {
+    if (samples.timestampUnixNano.bigint(at) >= sinceUnixNano) count++;
+  }
+  return count;
 }
 
 /** Samples by result code: COMPLETE, "truncated", "incomplete: …". */

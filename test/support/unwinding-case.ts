@@ -1,18 +1,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { formatOfPath } from "../../src/profiles/formats.ts";
 import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { sleep } from "../../src/support/clock.ts";
 import { FILE_LIMITS } from "../../src/support/limits.ts";
-import {
-  COMPLETE,
-  type ProcessSample,
-  processSamples,
-  sumByCode,
-  type UserFrame,
-} from "./process-stacks.ts";
+import { COMPLETE, type ProcessSample, sumByCode, type UserFrame } from "./process-stacks.ts";
 import { type RunningCommand, startCommand, startObsforge } from "./run-command.ts";
-import type { TemporaryFolder } from "./temporary-folder.ts";
 import { isThreadStart } from "./thread-start.ts";
 
 /** A frame by its name; null is any one frame. */
@@ -61,7 +55,7 @@ const TEXT_CHAIN_MAX = 300;
 const TEXT_LEAF_FRAMES = 10;
 const TEXT_NAME_MAX = 50;
 const POLL_MS = 20;
-const SAMPLING_AFTER_MS = 500;
+const SAMPLED_BEFORE_MS = 500;
 const PERF_EVENT_LINK = "anon_inode:[perf_event]";
 /** A third of a usual process's weight. */
 const NICENESS = "5";
@@ -80,11 +74,10 @@ export async function startCase(unwindingCase: UnwindingCase): Promise<RunningCa
  * @param onSampling  called when the CPUs are sampled
  */
 export async function recordBatch(
-  folder: TemporaryFolder,
+  path: string,
   flags: readonly string[],
   onSampling: () => void = () => {},
 ): Promise<ProfileBatch> {
-  const path = folder.file("recording.pb.gz");
   await using recorder = await startObsforge(["record", "-F", FREQUENCY, "-o", path, ...flags]);
   await untilSampling(recorder);
   onSampling();
@@ -93,23 +86,25 @@ export async function recordBatch(
   return readProfile(path);
 }
 
-/** It has an event of the kernel's open for each CPU, and had a moment to go on from there. */
+/** For each CPU it has opened the event that tells of mappings, and then the one that samples. */
 async function untilSampling(recorder: RunningCommand): Promise<void> {
   let hasEnded = false;
   void recorder.ended.then(() => {
     hasEnded = true;
   });
-  while (!hasEnded && !opensPerfEvents(recorder.pid)) await sleep(POLL_MS);
-  await sleep(SAMPLING_AFTER_MS);
+  const events = 2 * availableParallelism();
+  while (!hasEnded && openPerfEvents(recorder.pid) < events) await sleep(POLL_MS);
+  await sleep(SAMPLED_BEFORE_MS);
 }
 
-function opensPerfEvents(pid: number): boolean {
+function openPerfEvents(pid: number): number {
   const folder = `/proc/${pid}/fd`;
   try {
-    return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === PERF_EVENT_LINK);
+    const links = readdirSync(folder).map((fd) => readlinkSync(`${folder}/${fd}`));
+    return links.filter((link) => link === PERF_EVENT_LINK).length;
   } catch {
     // A descriptor was closed between the two, or the process has ended.
-    return false;
+    return 0;
   }
 }
 
@@ -120,13 +115,16 @@ export function readProfile(path: string): ProfileBatch {
   return format.decode(readFileSync(path), FILE_LIMITS);
 }
 
-/** The samples of a case's process, and of its children where they count. */
-export function samplesOf(running: RunningCase, batch: ProfileBatch): ProcessSample[] {
+/** Of a case's process, and of its children where they count. */
+export function samplesOf(
+  running: RunningCase,
+  samples: readonly ProcessSample[],
+): ProcessSample[] {
   const { unwindingCase, process } = running;
   const own = (sample: ProcessSample): boolean =>
     sample.pid === process.pid ||
     (unwindingCase.hasChildren === true && sample.executablePath === unwindingCase.command[0]);
-  return named(processSamples(batch).filter(own), unwindingCase);
+  return named(samples.filter(own), unwindingCase);
 }
 
 /** Every check of a case: enough samples, complete, to the thread's start, the call chains. */
@@ -155,8 +153,10 @@ export function assertNeverWrong(
 ): void {
   assert.ok(sampleCount(samples) >= SAMPLES_MIN, `${sampleCount(samples)} samples`);
   assertStarts(samples, tolerance);
-  for (const { frames: chain } of chains) {
+  for (const { frames: chain, share = SHARE_OF_ALL } of chains) {
     const inLeaf = samples.filter((sample) => isIn(chain[0] as FramePattern, sample));
+    const ofAll = sampleCount(inLeaf) / sampleCount(samples);
+    assert.ok(ofAll >= share, `${percent(ofAll)} are in ${chain[0]}:\n${examples(samples)}`);
     const wrong = inLeaf.filter(({ frames }) => {
       const first = frames.findIndex(({ name }) => matches(chain[0] as FramePattern, name));
       const above = frames.slice(first, first + chain.length);

@@ -65,11 +65,16 @@ const otherChains: Readonly<Record<string, readonly CallChain[]>> = {
     { frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "work_in"], share: 0.2 },
     { frames: ["spin", ...times(3, "descend"), "until_told", "late", "main"], share: 0.05 },
   ],
-  reload: [{ frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "work_in", "reload"] }],
+  reload: [
+    {
+      frames: ["late_leaf", ...times(5, "late_inner"), "late_outer", "work_in", "reload"],
+      share: 0.9,
+    },
+  ],
   exec: [
-    { frames: [...times(3, "descend"), "until_told", "exec", "main"] },
-    { frames: ["compare_work", "compare"] },
-    { frames: ["sorts", "sort", "main"] },
+    { frames: [...times(3, "descend"), "until_told", "exec", "main"], share: 0.02 },
+    { frames: ["compare_work", "compare"], share: 0.5 },
+    { frames: ["sorts", "sort", "main"], share: 0.5 },
   ],
   vfork: [
     { frames: ["child_work", "vforks", "vfork_children", "main"], share: 0.3 },

@@ -13,7 +13,7 @@ function caseWith(program: string, way: string, ...files: string[]): UnwindingCa
   return { ...one, command: [...one.command, ...files] };
 }
 
-describeUnwinding("stacks of code that is loaded late", { skip, tells: true, seconds: 5 }, () => [
+describeUnwinding("stacks of code that is loaded late", { skip, tells: true, seconds: 8 }, () => [
   caseWith(unwindingWays(), "late", unwindingLibrary()),
 ]);
 
@@ -23,7 +23,7 @@ describeUnwinding("stacks of vfork's children", { skip, seconds: 4 }, () => [
 ]);
 
 /** Until the kernel's tables follow, what is at an address is taken for what was there before. */
-const STALE_SHARE_MAX = 0.1;
+const STALE_SHARE_MAX = 0.05;
 
 describe("stacks of code that took another's place", { skip }, () => {
   // Without the randomness of -pie, the second program's code is where the first one's was.
