@@ -55,11 +55,15 @@ const nodeChains: Readonly<Record<string, readonly CallChain[]>> = {
 /** Nothing of the chain is inlined, and every function keeps its name. */
 const NAMED_JAVASCRIPT = ["--perf-basic-prof", "--max-inlined-bytecode-size=0"];
 
-/** busy_node.cjs without flags, by one node. */
-export function busyNodeCases(node: string, ways: readonly string[]): UnwindingCase[] {
+/** busy_node.cjs by one node, without flags when none are given. */
+export function busyNodeCases(
+  node: string,
+  ways: readonly string[],
+  flags: readonly string[] = [],
+): UnwindingCase[] {
   return ways.map((way) => ({
-    name: `${node.split("/").at(-1)} ${way}`,
-    command: [node, busyNodeScript(), way, SECONDS],
+    name: [node.split("/").at(-1), ...flags, way].join(" "),
+    command: [node, ...flags, busyNodeScript(), way, SECONDS],
     chains: [{ frames: nodeStart, share: 0.9 }, ...(nodeChains[way] ?? [])],
   }));
 }

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { describeUnwinding, recordCases } from "../../support/describe-unwinding.ts";
+import type { ProcessSample } from "../../support/process-stacks.ts";
 import { requirement } from "../../support/requirements.ts";
 import { runCommand } from "../../support/run-command.ts";
-import { assertComplete, assertStarts, type RunningCase } from "../../support/unwinding-case.ts";
+import {
+  assertStarts,
+  assertUnwound,
+  type RunningCase,
+  type UnwindingCase,
+} from "../../support/unwinding-case.ts";
 import {
   busyJavaCase,
   busyNodeCases,
@@ -26,6 +32,8 @@ describeUnwinding("stacks of Go", { skip: requirement("root", "bpf", "binutils",
 describeUnwinding("stacks of node", { skip, settleMs: WARM_UP_MS }, () => [
   ...busyNodeCases(process.execPath, ["javascript", "json", "zlib", "crypto", "regexp", "sort"]),
   namedJavaScriptCase(process.execPath),
+  ...busyNodeCases(process.execPath, ["javascript"], ["--jitless"]),
+  ...busyNodeCases(process.execPath, ["javascript"], ["--interpreted-frames-native-stack"]),
 ]);
 
 describeUnwinding(
@@ -55,12 +63,26 @@ describeUnwinding(
     ["java", "string", "collect"].map((way) => busyJavaCase(way, ["-XX:+PreserveFramePointer"])),
 );
 
+/**
+ * The compilers of the virtual machine use the frame pointer for other things, so that a stack is
+ * followed to its first frame of compiled code and no further. Of BusyJava that has warmed up 96.2
+ * (collect) to 99.8 % (java) of the samples are marked so; what is whole are threads of the virtual
+ * machine itself. Interpreted code has its frame pointers.
+ */
 describe("stacks of a Java virtual machine without frame pointers", { skip: skipJava }, () => {
-  it("are marked where its compiled code is in them, and never wrong", async () => {
-    const one = busyJavaCase("string", []);
-    const samples = (await recordCases([one], { settleMs: WARM_UP_MS })).get(one) ?? [];
-    assertStarts(samples);
-    assertComplete(samples, 0.05);
+  const compiled = busyJavaCase("string", []);
+  const interpreted = busyJavaCase("string", ["-Xint"]);
+  let samples: ReadonlyMap<UnwindingCase, readonly ProcessSample[]>;
+  before(async () => {
+    samples = await recordCases([compiled, interpreted], { settleMs: WARM_UP_MS });
+  });
+
+  it("are never wrong where they go through compiled code", () => {
+    assertStarts(samples.get(compiled) ?? []);
+  });
+
+  it("are whole where all code is interpreted", () => {
+    assertUnwound(interpreted, samples.get(interpreted) ?? []);
   });
 });
 
