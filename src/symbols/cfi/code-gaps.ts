@@ -1,6 +1,7 @@
 /**
  * Rules for code that no FDE covers. What it is, its bytes tell:
  *
+ *   Go              its own table of functions tells
  *   prologues       where functions push and set the frame pointer (V8's builtins, Go, a browser
  *                   without .eh_frame), the frame pointer rule holds
  *   entry point     the end of the stack: C libraries write it without call frame information
@@ -13,6 +14,8 @@ import { ByteReader } from "../../support/byte-reader.ts";
 import { type ElfFile, SHF_EXECINSTR, SHT_NOBITS } from "../elf/elf-file.ts";
 import type { FileSegments } from "./file-segments.ts";
 import { functionStarts } from "./function-starts.ts";
+import type { GoFunctions } from "./go-functions.ts";
+import { goRules } from "./go-rules.ts";
 import type { PlacedRule } from "./placed-rule.ts";
 import { type CfiArchitecture, X86_64 } from "./rule-state.ts";
 import { FLOW_BYTES_MAX, followStack } from "./stack-flow.ts";
@@ -99,6 +102,7 @@ interface Scan extends Seen {
 /** Finds the rules of one file's gaps, which are asked for in ascending order. */
 export class CodeGaps {
   readonly #elf: ElfFile;
+  readonly #go: GoFunctions | undefined;
   readonly #segments: FileSegments;
   readonly #isX86: boolean;
   readonly #entry: number;
@@ -114,8 +118,13 @@ export class CodeGaps {
   /** In all gaps so far. */
   readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
-  constructor(elf: ElfFile, segments: FileSegments, architecture: CfiArchitecture) {
+  constructor(
+    elf: ElfFile,
+    architecture: CfiArchitecture,
+    { segments, go }: { readonly segments: FileSegments; readonly go: GoFunctions | undefined },
+  ) {
     this.#elf = elf;
+    this.#go = go;
     this.#segments = segments;
     this.#isX86 = architecture === X86_64;
     this.#entry = entryPoint(elf);
@@ -141,6 +150,8 @@ export class CodeGaps {
   }
 
   #rulesOfCode(start: number, end: number): PlacedRule[] {
+    const ofGo = this.#rulesOfGo(start, end);
+    if (ofGo !== undefined) return ofGo;
     const scan = this.#scan(start, end);
     const { prologues, bytes } = scan.bytes > 0 ? scan : this.#seen;
     const isDense =
@@ -154,6 +165,15 @@ export class CodeGaps {
     const followed = keepsFramePointers ? undefined : this.#followStack(start, end);
     const rules = followed ?? [{ address: start, ...special }];
     return withExceptions(rules, this.#exceptions(scan, start, end), end);
+  }
+
+  /** Undefined when it is not Go's code, or of a Go whose table is not known. */
+  #rulesOfGo(start: number, end: number): PlacedRule[] | undefined {
+    if (this.#go === undefined) return undefined;
+    const rules = goRules(this.#go, { start, end }, this.#isX86);
+    if (rules.length === 0) return undefined;
+    const before = { address: start, ...specialRule(SPECIAL_FRAME_POINTER) };
+    return rules[0]?.address === start ? rules : [before, ...rules];
   }
 
   /** In little code a few functions with alloca may have all the prologues. */

@@ -1,5 +1,12 @@
+/**
+ * Rules for Go's code. It keeps frame pointers, and sets 0 where a goroutine's stack ends. But a
+ * leaf may have no frame yet, or none at all: there the stack pointer tells. Go's own .debug_frame
+ * says no more, and gives what runs on the scheduler's stack a frame on the goroutine's.
+ */
+import type { GoFunctions } from "./go-functions.ts";
+import type { PlacedRule } from "./placed-rule.ts";
 import {
-  CFA_AT_REGISTER,
+  ARM_LR,
   CFA_LEAF,
   FP_AT_CFA,
   FP_SAME,
@@ -7,37 +14,70 @@ import {
   type PackedRule,
   packHead,
   packOffsets,
+  SPECIAL_END,
   SPECIAL_FRAME_POINTER,
+  signalRule,
   specialRule,
 } from "./unwind-rows.ts";
 
 const RSP = 7;
 const ARM64_SP = 31;
-/** In words: nothing but the return address, and a pushed frame pointer besides. */
-const RETURN_ADDRESS = 1;
-const WITH_FRAME_POINTER = 2;
+const WORD_BYTES = 8;
+/** The stub that a signal handler returns to; its machine code is that of any C library. */
+const SIGNAL_RETURN = /^runtime\.sigreturn/;
+/** What goroutines and programs begin with. */
+const STACK_START = /^(?:runtime\.goexit(?:\.abi0)?$|_rt0_)/;
+/** Of one piece of code; Kubernetes' kubelet has 600,000. What is behind them goes by the last. */
+const RULES_MAX = 1_000_000;
+/** Of the stub and the starts: names of larger functions are not looked at. */
+const NAMED_BYTES_MAX = 64;
 
-/**
- * Makes of a rule of Go's own .debug_frame the one to use, in place. Go tells there neither where
- * it saves the frame pointer nor where a goroutine's stack ends, and gives a frame on the
- * goroutine's stack to what runs on the scheduler's. But its code keeps frame pointers, and sets 0
- * at the end. Only a leaf, which may have no frame yet or none at all, goes by the stack pointer.
- */
-export function toGoRule(rule: PackedRule): void {
-  const cfaByte = rule.head & 0xff;
-  const words = (rule.offsets << 16) >> 16;
-  const isByRsp = cfaByte === kindByte(CFA_AT_REGISTER, RSP) && words <= WITH_FRAME_POINTER;
-  const isByLr = cfaByte === kindByte(CFA_AT_REGISTER, ARM64_SP) && words === 0;
-  if (isByLr) {
-    rule.head = packHead(kindByte(CFA_LEAF, ARM64_SP), rule.head >>> 8);
-  } else if (isByRsp) {
-    const isPushed = words > RETURN_ADDRESS;
-    const fpByte = kindByte(isPushed ? FP_AT_CFA : FP_SAME, 0);
-    rule.head = packHead(kindByte(CFA_LEAF, RSP), fpByte);
-    rule.offsets = packOffsets(words, isPushed ? -WITH_FRAME_POINTER : 0);
-  } else {
-    const { head, offsets } = specialRule(SPECIAL_FRAME_POINTER);
-    rule.head = head;
-    rule.offsets = offsets;
+/** The rules of Go's code from `start` to before `end`, ascending; none where it has no function. */
+export function goRules(
+  functions: GoFunctions,
+  range: { readonly start: number; readonly end: number },
+  isX86: boolean,
+): PlacedRule[] {
+  const rules: PlacedRule[] = [];
+  const add = (address: number, rule: PackedRule): void => {
+    const last = rules.at(-1);
+    if (last?.head === rule.head && last.offsets === rule.offsets) return;
+    // Of a file that lists its functions out of order.
+    if (last !== undefined && address < last.address) return;
+    rules.push({ address, head: rule.head, offsets: rule.offsets });
+  };
+  for (let index = functions.firstBehind(range.start); index < functions.count; index++) {
+    const { start, end } = functions.at(index);
+    if (start >= range.end || rules.length > RULES_MAX) break;
+    if (start < range.start || end <= start) continue;
+    const named =
+      end - start <= NAMED_BYTES_MAX ? ruleByName(functions.nameOf(index), isX86) : undefined;
+    if (named !== undefined) {
+      // The return address of a signal's frame is its first byte, and is looked up one before.
+      const isPlanted = start > range.start && (rules.at(-1)?.address ?? 0) < start - 1;
+      add(isPlanted ? start - 1 : start, named);
+      continue;
+    }
+    functions.forEachPlace(index, (address, byteCount) => {
+      if (address < range.end) add(address, ruleAt(byteCount, isX86));
+    });
   }
+  return rules;
+}
+
+function ruleByName(name: string, isX86: boolean): PackedRule | undefined {
+  if (SIGNAL_RETURN.test(name)) return signalRule(isX86);
+  return STACK_START.test(name) ? specialRule(SPECIAL_END) : undefined;
+}
+
+/** @param byteCount  what the function has put on the stack: nothing yet, or the frame pointer */
+function ruleAt(byteCount: number, isX86: boolean): PackedRule {
+  if (byteCount === 0 && isX86) {
+    return { head: packHead(kindByte(CFA_LEAF, RSP), FP_SAME), offsets: packOffsets(1, 0) };
+  }
+  if (byteCount === 0) return { head: packHead(kindByte(CFA_LEAF, ARM64_SP), ARM_LR), offsets: 0 };
+  if (byteCount === WORD_BYTES && isX86) {
+    return { head: packHead(kindByte(CFA_LEAF, RSP), FP_AT_CFA), offsets: packOffsets(2, -2) };
+  }
+  return specialRule(SPECIAL_FRAME_POINTER);
 }

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { describe, it } from "node:test";
 import { requirement } from "../../../test/support/requirements.ts";
-import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
+import { type TemporaryFolder, temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { readElf } from "../elf/elf-file.ts";
 import { bytesAccess, fileAccess } from "../elf/random-access.ts";
 import {
@@ -62,6 +62,8 @@ const GO_LEAF: Readonly<Record<string, string>> = {
   "rsp+16": "leaf rsp+16 c-16 c-8",
 };
 
+const GO_SIGNAL = process.arch === "x64" ? "signal 160" : "signal 312";
+
 const crossBuilt = [
   { name: "x86-64 -O2", flags: ["--target=x86_64-linux-gnu", "-O2"] },
   { name: "x86-64 -O0", flags: ["--target=x86_64-linux-gnu", "-O0"] },
@@ -95,13 +97,11 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
 
   it("Go: frame pointers, and the stack pointer in leaves", { skip: requirement("go") }, () => {
     using folder = temporaryFolder();
-    const program = folder.file("hello");
-    writeFileSync(folder.file("hello.go"), 'package main\nfunc main() { println("hello") }\n');
-    const env = { ...process.env, GO111MODULE: "off", CGO_ENABLED: "0" };
-    execFileSync("go", ["build", "-o", program, folder.file("hello.go")], { env, stdio: "pipe" });
-    const table = buildUnwindTable(readElf(bytesAccess(readFileSync(program), program)));
-    assert.ok("rows" in table);
+    const program = buildGo(folder);
+    const table = tableOf(program);
+    const marked = goMarks(program);
     for (const { start, end, rows } of readelfFrames(program, table.machine)) {
+      if (marked.has(start)) continue;
       for (const { address, cfa } of rows.filter((row) => row.address < end)) {
         const later = rows.some((row) => row.address === address && row.cfa !== cfa);
         const rule = findRule(table, address);
@@ -110,7 +110,24 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
         assert.equal(ruleText(rule, table.machine), expected, `0x${start.toString(16)} ${cfa}`);
       }
     }
+    for (const [address, expected] of marked) {
+      const rule = findRule(table, address);
+      assert.equal(rule && ruleText(rule, table.machine), expected, address.toString(16));
+    }
   });
+
+  for (const { name, flags } of [
+    { name: "stripped", flags: ["-ldflags=-s -w"] },
+    { name: "stripped and position-independent", flags: ["-ldflags=-s -w", "-buildmode=pie"] },
+  ]) {
+    it(`Go, ${name}: leaves by the stack pointer, too`, { skip: requirement("go") }, () => {
+      using folder = temporaryFolder();
+      const whole = tableOf(buildGo(folder, flags.slice(1)));
+      const table = tableOf(buildGo(folder, flags));
+      assert.ok(table.statistics.rows > 1000);
+      assert.equal(table.statistics.rows, whole.statistics.rows);
+    });
+  }
 
   for (const { name, flags } of crossBuilt) {
     it(`${name}: every row is readelf's`, { skip: requirement("clang", "lld") }, (test) => {
@@ -130,6 +147,34 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
     });
   }
 });
+
+function buildGo(folder: TemporaryFolder, flags: readonly string[] = []): string {
+  const program = folder.file(`hello${flags.length}`);
+  writeFileSync(folder.file("hello.go"), 'package main\nfunc main() { println("hello") }\n');
+  const env = { ...process.env, GO111MODULE: "off", CGO_ENABLED: "0" };
+  const source = folder.file("hello.go");
+  execFileSync("go", ["build", ...flags, "-o", program, source], { env, stdio: "pipe" });
+  return program;
+}
+
+function tableOf(program: string): UnwindTable {
+  const table = buildUnwindTable(readElf(bytesAccess(readFileSync(program), program)));
+  assert.ok("rows" in table);
+  return table;
+}
+
+/** Rules of functions that are known by their name. */
+function goMarks(program: string): ReadonlyMap<number, string> {
+  const names = execFileSync("go", ["tool", "nm", program], { encoding: "latin1" });
+  const marks = new Map<number, string>();
+  for (const [, address, name] of names.matchAll(/^ *(\w+) T (\S+)$/gm)) {
+    const rule = /^(?:runtime\.goexit(?:\.abi0)?$|_rt0_)/.test(name as string) ? "end" : undefined;
+    const signal = (name as string).startsWith("runtime.sigreturn") ? GO_SIGNAL : undefined;
+    const expected = rule ?? signal;
+    if (expected !== undefined) marks.set(Number.parseInt(address as string, 16), expected);
+  }
+  return marks;
+}
 
 /** The kernel's code in this process; undefined where it has none, or none for x86-64. */
 function vdso(): Uint8Array | undefined {

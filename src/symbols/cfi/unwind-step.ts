@@ -50,6 +50,8 @@ export interface FrameRegisters {
   readonly lr: bigint;
   /** `pc` is where the thread is, as in the leaf, and not where a call returns to. */
   readonly isExact: boolean;
+  /** How often the chain of frame pointers has led to another stack so far. */
+  readonly stackSwitches?: number;
   /** Any register by its DWARF number, where all are known: in the leaf, and behind a signal. */
   readonly register?: (number: number) => bigint | undefined;
 }
@@ -63,6 +65,8 @@ export type UnwindStep =
 export type ReadMemory = (address: bigint) => bigint | undefined;
 
 const WORD_BYTES = 8n;
+/** Go's scheduler has one stack, and a signal handler another. More would be a circle. */
+const STACK_SWITCHES_MAX = 2;
 const USER_ADDRESS_MASK = (1n << 48n) - 1n;
 const WORD_MASK = (1n << 64n) - 1n;
 /** From rsp's place in the kernel's frame: rip, and rbp. */
@@ -134,6 +138,7 @@ export function unwindStep(
   if (!("caller" in result) || result.caller.isExact) return result;
   // What a thread finds on its stack before anybody has written there.
   if (result.caller.pc === 0n) return { end: "zero_return_address" };
+  if (result.caller.stackSwitches !== undefined) return result;
   // A leaf of arm64 has its caller's sp; nothing else leaves sp where it was.
   const isHigher = result.caller.sp > registers.sp;
   const isLeaf = registers.isExact && result.caller.sp === registers.sp;
@@ -267,9 +272,14 @@ class FrameStep {
     const callersFp = this.#read(fp);
     const pc = this.#read(fp + WORD_BYTES);
     if (callersFp === undefined || pc === undefined) return { failed: "unread_memory" };
+    const { stackSwitches: before = 0 } = this.#registers;
+    const stackSwitches = callersFp !== 0n && callersFp <= fp ? before + 1 : before;
+    if (stackSwitches > STACK_SWITCHES_MAX) return { failed: "no_progress" };
+    const callersPc = this.#isX86 ? pc : pc & USER_ADDRESS_MASK;
     const sp = fp + 2n * WORD_BYTES;
-    if (!this.#isX86) return this.#arm64Caller(sp, pc, callersFp);
-    return { caller: { pc, sp, fp: callersFp, lr: 0n, isExact: false } };
+    return {
+      caller: { pc: callersPc, sp, fp: callersFp, lr: 0n, isExact: false, stackSwitches },
+    };
   }
 
   #signal(): UnwindStep {

@@ -13,7 +13,7 @@ import {
   readFdes,
 } from "./frame-section.ts";
 import { readFrameSections } from "./frame-sections.ts";
-import { toGoRule } from "./go-rules.ts";
+import { GoFunctions } from "./go-functions.ts";
 import {
   Arm64Compiler,
   type CannotReason,
@@ -96,8 +96,13 @@ export function buildUnwindTable(elf: ElfFile): UnwindTable | { readonly missing
   const ranges = codeRanges(elf);
   if (ranges.length === 0) return { missing: "the file has no code" };
   const segments = new FileSegments(elf);
-  const sections = readFrameSections(elf, segments);
-  return new TableBuild(elf, { ranges, segments, sections }).build();
+  const isGo = elf.goBuildId !== "";
+  // What Go says in .debug_frame is in its own table, too.
+  const sections = readFrameSections(elf, segments).filter(
+    ({ kind }) => !isGo || kind !== "debug_frame",
+  );
+  const go = isGo ? GoFunctions.read(elf, segments) : undefined;
+  return new TableBuild(elf, { ranges, segments, go, sections }).build();
 }
 
 interface AddressRange {
@@ -140,6 +145,7 @@ function codeRanges(elf: ElfFile): readonly AddressRange[] {
 interface FileParts {
   readonly ranges: readonly AddressRange[];
   readonly segments: FileSegments;
+  readonly go: GoFunctions | undefined;
   readonly sections: readonly FrameSection[];
 }
 
@@ -151,7 +157,6 @@ class TableBuild {
   readonly #compiler: RuleCompiler;
   readonly #rows: RowBuilder;
   readonly #gaps: CodeGaps;
-  readonly #isGo: boolean;
   readonly #fdes: FdeColumns;
   /** Numbers of FDEs by address. */
   readonly #order: Float64Array;
@@ -168,14 +173,13 @@ class TableBuild {
   #rowStart = 0;
   #reason: CannotReason | undefined;
 
-  constructor(elf: ElfFile, { ranges, segments, sections }: FileParts) {
+  constructor(elf: ElfFile, { ranges, segments, go, sections }: FileParts) {
     this.#architecture = elf.machine === EM_X86_64 ? X86_64 : ARM64;
     this.#elf = elf;
     this.#ranges = ranges;
     this.#machine = new RuleMachine(this.#architecture);
     this.#compiler = this.#architecture === X86_64 ? new X86Compiler() : new Arm64Compiler();
-    this.#isGo = elf.goBuildId !== "";
-    this.#gaps = new CodeGaps(elf, segments, this.#architecture);
+    this.#gaps = new CodeGaps(elf, this.#architecture, { segments, go });
     this.#fdes = this.#readFdes(sections);
     const start = ranges[0]?.start ?? 0;
     const end = ranges.at(-1)?.end ?? 0;
@@ -314,10 +318,6 @@ class TableBuild {
     this.#noteReason(address);
     compiler.compile(state, cie);
     this.#reason = compiler.reason;
-    if (this.#isGo && cie.kind === "debug_frame") {
-      toGoRule(compiler);
-      this.#reason = undefined;
-    }
     // The return address of a signal frame is its first byte, and is looked up one byte before.
     const isPadded = cie.isSignalFrame && address === start && covered < start;
     this.#rows.add(isPadded ? address - 1 : address, compiler.head, compiler.offsets);
