@@ -10,6 +10,9 @@ import {
   USER_FRAMES_MAX,
 } from "./sample-record.ts";
 
+/** They are numbered from 0 on. */
+const RESULTS = Object.keys(sampleResult).length;
+
 interface Given {
   user?: bigint[];
   kernel?: bigint[];
@@ -104,11 +107,18 @@ describe("SampleDecoder", () => {
     assert.deepEqual(framesOf(sample.kernel, sample.kernelCount), kernel);
   });
 
+  it("reads every result", () => {
+    for (const result of Object.values(sampleResult)) {
+      const words = recordOf({ result });
+      assert.equal(new SampleDecoder().decode(words, 0, words.byteLength).result, result);
+    }
+  });
+
   for (const { name, words, byteLength } of [
     { name: "too short", words: recordOf({}), byteLength: 72 },
     { name: "longer than its counts", words: recordOf({ user: [1n] }), byteLength: 80 },
     { name: "beyond its memory", words: recordOf({}).subarray(0, 19), byteLength: 80 },
-    { name: "of an unknown result", words: recordOf({ result: 7 }), byteLength: 80 },
+    { name: "of an unknown result", words: recordOf({ result: RESULTS }), byteLength: 80 },
     {
       name: "with too many frames",
       words: recordOf({ kernel: new Array(KERNEL_FRAMES_MAX + 1).fill(1n) }),
@@ -125,11 +135,14 @@ describe("SampleDecoder", () => {
 });
 
 describe("stackResultFrame", () => {
-  it("marks only stacks of which something is missing", () => {
-    const marked = Object.entries(sampleResult).filter(([, code]) => stackResultFrame(code));
+  it("marks every stack of which something is missing, each kind with its own words", () => {
+    const entries = Object.entries(sampleResult);
+    const unmarked = entries.filter(([, code]) => stackResultFrame(code) === undefined);
     assert.deepEqual(
-      marked.map(([name]) => name),
-      ["truncated", "unreadable", "notAFrame", "compat"],
+      unmarked.map(([name]) => name),
+      ["complete", "kernelThread", "noRegisters"],
     );
+    const marks = entries.map(([, code]) => stackResultFrame(code)).filter(Boolean);
+    assert.equal(new Set(marks).size, entries.length - unmarked.length);
   });
 });
