@@ -287,6 +287,25 @@ describe("pointer encodings", () => {
   }
 });
 
+describe("a frame's address in a register that callees save", () => {
+  it("is where a callee has saved it, at the calls", () => {
+    const writer = new FrameWriter({ textBytes: 0x1000 });
+    const cie = writer.cie();
+    writer.fde(cie, { byteCount: 0x20, instructions: [0x0c, 3, 32] });
+    writer.fde(cie, {
+      start: TEXT + 0x20,
+      byteCount: 0x20,
+      instructions: [advance1, 0x0e, 16, 0x83, 2, 0x46, 0x0e, 8],
+    });
+    const text = new Uint8Array(0x1000).fill(0x90);
+    text.set([0xe8, ...u32(0x20 - 0x0d)], 0x08);
+    // This one calls what has no call frame information.
+    text.set([0xe8, ...u32(0x800)], 0x10);
+    const rows = rowTexts(tableOf({ frame: writer.bytes, text })).slice(1, 4);
+    assert.deepEqual(rows, ["0 rbx+32 u c-8", "9 kind2(r7,-16,32) u c-8", "d rbx+32 u c-8"]);
+  });
+});
+
 describe("CIEs", () => {
   const signalStart = [0x0f, signalFrame.length, ...signalFrame];
 

@@ -1,5 +1,12 @@
 import { limitExceeded } from "../../support/errors.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
+import {
+  CALLING_CODE_BYTES_MAX,
+  CALLING_RULES_MAX,
+  type CalledFunction,
+  frameRegister,
+  rulesOfCalls,
+} from "./callee-saves.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import { CodeGaps } from "./code-gaps.ts";
 import { FileSegments } from "./file-segments.ts";
@@ -14,6 +21,7 @@ import {
 } from "./frame-section.ts";
 import { readFrameSections } from "./frame-sections.ts";
 import { GoFunctions } from "./go-functions.ts";
+import type { PlacedRule } from "./placed-rule.ts";
 import {
   Arm64Compiler,
   type CannotReason,
@@ -156,6 +164,8 @@ class TableBuild {
   readonly #machine: RuleMachine;
   readonly #compiler: RuleCompiler;
   readonly #rows: RowBuilder;
+  readonly #segments: FileSegments;
+  readonly #isX86: boolean;
   readonly #gaps: CodeGaps;
   readonly #fdes: FdeColumns;
   /** Numbers of FDEs by address. */
@@ -170,15 +180,19 @@ class TableBuild {
   /** For instructions; expressions are read by the CIE's own. */
   readonly #cursors = new Map<CfiCursor, CfiCursor>();
   #current!: CurrentFde;
+  #calling: PlacedRule | undefined;
+  #callingRules = 0;
   #rowStart = 0;
   #reason: CannotReason | undefined;
 
   constructor(elf: ElfFile, { ranges, segments, go, sections }: FileParts) {
     this.#architecture = elf.machine === EM_X86_64 ? X86_64 : ARM64;
+    this.#isX86 = this.#architecture === X86_64;
     this.#elf = elf;
+    this.#segments = segments;
     this.#ranges = ranges;
     this.#machine = new RuleMachine(this.#architecture);
-    this.#compiler = this.#architecture === X86_64 ? new X86Compiler() : new Arm64Compiler();
+    this.#compiler = this.#isX86 ? new X86Compiler() : new Arm64Compiler();
     this.#gaps = new CodeGaps(elf, this.#architecture, { segments, go });
     this.#fdes = this.#readFdes(sections);
     const start = ranges[0]?.start ?? 0;
@@ -198,7 +212,7 @@ class TableBuild {
     this.#outside += this.#order.length - next;
     const rows = this.#rows.finish();
     return {
-      machine: this.#architecture === X86_64 ? "x86_64" : "arm64",
+      machine: this.#isX86 ? "x86_64" : "arm64",
       ...rows,
       statistics: {
         fdes: this.#fdes.count,
@@ -305,6 +319,7 @@ class TableBuild {
     this.#current = { ...place, cie, reduced: [] };
     this.#rowStart = place.start;
     this.#reason = undefined;
+    this.#calling = undefined;
     this.#coveredBytes += place.end - place.start;
     const from = { start: place.start, initial: cie.initial };
     if (this.#machine.run(cursor, cie, from, this.#onRow)) this.#finishFde(place);
@@ -315,13 +330,42 @@ class TableBuild {
     const { cie, start, end, covered } = this.#current;
     if (address >= end) return;
     const compiler = this.#compiler;
+    this.#addCallRows(address);
     this.#noteReason(address);
     compiler.compile(state, cie);
     this.#reason = compiler.reason;
     // The return address of a signal frame is its first byte, and is looked up one byte before.
     const isPadded = cie.isSignalFrame && address === start && covered < start;
     this.#rows.add(isPadded ? address - 1 : address, compiler.head, compiler.offsets);
+    if (this.#isX86 && frameRegister(compiler) !== undefined) {
+      this.#calling = { address, head: compiler.head, offsets: compiler.offsets };
+    }
   };
+
+  /** Of a rule that holds to before `end` and whose register is known in the leaf only. */
+  #addCallRows(end: number): void {
+    const rule = this.#calling;
+    this.#calling = undefined;
+    if (rule === undefined || ++this.#callingRules > CALLING_RULES_MAX) return;
+    const { address } = rule;
+    const byteCount = Math.min(end - address, CALLING_CODE_BYTES_MAX);
+    const offset = this.#segments.offsetOf(address);
+    if (!(byteCount > 0 && offset + byteCount <= this.#elf.access.size)) return;
+    const code = { bytes: this.#elf.access.read(offset, byteCount), address };
+    for (const row of rulesOfCalls(code, rule, (called) => this.#functionAt(called))) {
+      if (row.address < end) this.#rows.add(row.address, row.head, row.offsets);
+    }
+  }
+
+  #functionAt(address: number): CalledFunction | undefined {
+    const { starts, instructions, instructionsEnd, cie, cies } = this.#fdes;
+    const fde = this.#order.find((one) => starts[one] === address);
+    if (fde === undefined) return undefined;
+    const itsCie = cies[cie[fde] as number] as Cie;
+    const cursor = new CfiCursor(itsCie.section.bytes);
+    cursor.window(instructions[fde] as number, instructionsEnd[fde] as number);
+    return { start: address, cie: itsCie, cursor };
+  }
 
   /** The row that ends at the address is done. */
   #noteReason(address: number): void {
@@ -332,6 +376,7 @@ class TableBuild {
   }
 
   #finishFde({ end }: FdePlace): void {
+    this.#addCallRows(end);
     this.#noteReason(end);
     for (const { reason, bytes } of this.#current.reduced) {
       this.#reduced[reason].rows++;
