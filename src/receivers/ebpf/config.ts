@@ -70,8 +70,8 @@ export const ebpfConfig = object({
   }),
   unwind_table_bytes: integer({
     doc:
-      "Kernel memory for unwind tables, by which code without frame pointers is walked. Files for " +
-      "which there is no room are walked by frame pointers, and counted.",
+      "Kernel memory for unwind tables, by which code without frame pointers is walked. Files " +
+      "for which there is no room are walked by frame pointers, and counted.",
     default: 128 * MIB,
     min: 0,
     max: 4096 * MIB,

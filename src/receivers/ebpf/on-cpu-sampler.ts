@@ -76,7 +76,8 @@ const COUNTER_WORDS = COUNTER_FIELDS + Object.keys(sampleResult).length;
 /**
  * Samples what runs on every CPU, by an eBPF program on each CPU's clock.
  *
- * Order of life: start (and resume), drain…, pause, a last drain, dispose. All of it on the main thread.
+ * Order of life: start (and resume), drain…, pause, a last drain, dispose. All of it on the main
+ * thread.
  */
 export class OnCpuSampler implements Disposable {
   /** Bytes of the ring of samples. */
