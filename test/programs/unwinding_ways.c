@@ -132,6 +132,17 @@ static void alloca_frames(void) {
   for (;;) sink += dynamic(1000);
 }
 
+// Its end is farther away than 16 bits say in words.
+KEEP static unsigned long large(void) {
+  volatile char bytes[1000000];
+  bytes[0] = 1;
+  return spin() + bytes[0];
+}
+
+static void large_frame(void) {
+  for (;;) sink += large();
+}
+
 // A frame that is realigned and of a size known only when it runs.
 KEEP static unsigned long aligned_dynamic(long count) {
   __attribute__((aligned(128))) volatile long words[16] = {count};
@@ -375,6 +386,7 @@ static const struct {
     {"bare_pushes", bare_pushes},
     {"over_aligned", over_aligned},
     {"alloca", alloca_frames},
+    {"large_frame", large_frame},
     {"aligned_alloca", aligned_alloca},
     {"plt", plt},
     {"sort", sort},

@@ -143,8 +143,8 @@ export function assertUnwound(
  * What is claimed is true, however little it is: what is complete goes to its thread's start, and
  * what is above a chain's leaf is the chain, as far as the stack goes.
  *
- * @param tolerance  the share that may be wrong; when not given, 1 % of ends and 5 % of chains, since
- *   a leaf's first and last instructions may not say who called it
+ * @param tolerance  the share that may be wrong; when not given, 1 % of ends and 5 % of chains,
+ *   since a leaf's first and last instructions may not say who called it
  */
 export function assertNeverWrong(
   { chains }: UnwindingCase,

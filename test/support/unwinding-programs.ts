@@ -26,6 +26,7 @@ const waysChains: Readonly<Record<string, readonly CallChain[]>> = {
   ],
   over_aligned: [{ frames: ["spin", ...times(3, "aligned"), "over_aligned", "main"], share: 0.9 }],
   alloca: [{ frames: ["spin", ...times(5, "dynamic"), "alloca_frames", "main"], share: 0.9 }],
+  large_frame: [{ frames: ["spin", "large", "large_frame", "main"], share: 0.9 }],
   aligned_alloca: [
     { frames: ["spin", ...times(5, "aligned_dynamic"), "aligned_alloca", "main"], share: 0.9 },
   ],
