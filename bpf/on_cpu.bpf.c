@@ -237,7 +237,7 @@ __noinline int walk_user_stack(struct scratch *scratch)
 			break;
 		scratch->sample.frames[count++] = scratch->walk.ip;
 	}
-	scratch->sample.header.result = result;
+	scratch->sample.header.result = walk_result(&scratch->walk, result);
 	return count;
 }
 
@@ -254,6 +254,7 @@ static __always_inline u32 user_stack(struct perf_event_context *context, struct
 	}
 	scratch->walk.owner = owner ? *owner : 0;
 	scratch->walk.switches = 0;
+	scratch->walk.guess = 0;
 	/* Of another process, maybe. */
 	scratch->walk.mapping.end = scratch->walk.mapping.start;
 	result = user_registers(context, task, scratch);

@@ -306,11 +306,27 @@ static __always_inline int rule_step(struct walk *walk, const struct rule *rule)
 
 /*
  * A step where no table says how. It is a guess: frame pointers that seem to end may be something
- * else, and no thread begins in such code, so that no stack ends well here.
+ * else, and no thread begins in such code, so that no stack ends well here. What fails after a
+ * guess fails because of it.
  */
-static __always_inline int guessed_step(struct walk *walk, int reason)
+static __always_inline int guessed_step(struct walk *walk, u8 reason)
 {
-	return frame_pointer_step(walk) == STEP_MORE ? STEP_MORE : reason;
+	if (!walk->guess)
+		walk->guess = reason;
+	return frame_pointer_step(walk) == STEP_MORE ? STEP_MORE : walk->guess;
+}
+
+/*
+ * How a stack ends that ends with `result`. Code in memory without a file keeps frame pointers,
+ * if it comes to the thread's start by them; where a table should have been, frames are missing.
+ */
+static __always_inline u8 walk_result(const struct walk *walk, u8 result)
+{
+	if (!walk->guess || result == RESULT_TRUNCATED)
+		return result;
+	if (walk->guess == RESULT_NOT_A_FRAME && result == RESULT_COMPLETE)
+		return result;
+	return walk->guess;
 }
 
 /*

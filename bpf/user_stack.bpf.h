@@ -46,7 +46,9 @@ struct walk {
 	u8 has_registers;
 	/* The address is looked up so far back: in the call that it returns from. */
 	u8 lookup_back;
-	u8 unused[6];
+	/* enum sample_result of the first step that was a guess; 0 while none was. */
+	u8 guess;
+	u8 unused[5];
 	/* The mapping of the last address that was looked up. */
 	struct mapping mapping;
 	u64 registers[REGISTERS];

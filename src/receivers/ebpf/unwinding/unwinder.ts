@@ -241,7 +241,8 @@ export class Unwinder {
     executables.meet(mapping, openerOf(process.image, mapping));
     const identified = await executables.identified(mapping);
     if (isMissing(identified)) return identified;
-    const table = await store.acquire(identified.file, () => process.wants);
+    const table = await store.acquire(identified.file, () => process.demand);
+    process.filesAsked++;
     return isMissing(table) ? table : { table, info: identified.info };
   }
 
@@ -322,6 +323,8 @@ class UnwoundProcess {
   version = -1;
   /** How often it was wanted: a measure of its share of the samples. */
   wants = 1;
+  /** Files whose table it was given, or refused. */
+  filesAsked = 0;
   /** The kernel walks it by tables. */
   isKnown = false;
   isRemoved = false;
@@ -335,6 +338,11 @@ class UnwoundProcess {
   constructor(image: ProcessImage, nowNs: bigint) {
     this.image = image;
     this.wantedAtNs = nowNs;
+  }
+
+  /** One process with many files is not served before all others: each file that it gets counts. */
+  get demand(): number {
+    return this.wants / (1 + this.filesAsked);
   }
 
   get isGone(): boolean {
