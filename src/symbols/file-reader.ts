@@ -246,7 +246,8 @@ export class FileReader implements AsyncDisposable {
       }
       this.#hasTableLoader ||= this.#current?.request.kind === "load-unwind-table";
       this.#settleAnswered(message);
-      this.#sendNext();
+      // Whoever has the answer acts on it first: it may change what is to be sent.
+      setImmediate(() => this.#sendNext());
     });
     worker.on("error", (error) => {
       if (worker === this.#worker) this.#replaceWorker(`cost the reader: ${messageOf(error)}`);

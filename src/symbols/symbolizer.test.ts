@@ -107,6 +107,22 @@ describe("Symbolizer", () => {
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });
 
+  it("takes unwind tables out before it compiles others, the one that is wanted most first", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    const order: string[] = [];
+    const target = { slots: -1, slot: 1, bytesMax: 0 };
+    const load = async (name: string, demand: number): Promise<void> => {
+      await symbolizer.loadUnwindTable(nodeFile(name), target, () => demand);
+      order.push(name);
+    };
+    const drop = async (): Promise<void> => {
+      await symbolizer.dropUnwindTables(-1, [7]);
+      order.push("drop");
+    };
+    await Promise.all([load("first", 1), load("rare", 2), load("often", 1000), drop()]);
+    assert.deepEqual(order, ["first", "drop", "often", "rare"]);
+  });
+
   it("gives a file more time where the worker's own start took long", async () => {
     const workerUrl = new URL("./testing/slow-worker.ts", import.meta.url);
     await using symbolizer = new Symbolizer({ ...oddWorker, workerUrl });

@@ -91,7 +91,10 @@ export class Symbolizer implements AsyncDisposable {
   /** Takes tables out of the kernel. When it resolves, no program reads them any more. */
   async dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void> {
     const question = { kind: "drop-unwind-tables", slots, dropped } as const;
-    await this.#reader.ask<"drop-unwind-tables">(question, { key: UNWIND_TABLES, lane: "tables" });
+    // Before every other: it makes room for them.
+    const demand = (): number => Number.POSITIVE_INFINITY;
+    const options = { key: UNWIND_TABLES, lane: "tables", demand } as const;
+    await this.#reader.ask<"drop-unwind-tables">(question, options);
   }
 
   /** Lets go of the names that were found in a file. */
