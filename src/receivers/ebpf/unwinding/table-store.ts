@@ -9,6 +9,7 @@ export const UNUSED_KEPT_MS = 60_000;
 const REFUSED_MS = 300_000;
 /** Files that have no table, and why; beyond it the one seen first is tried again. */
 const REFUSALS_MAX = 4096;
+const ENDED: Missing = { missing: "unwinding has ended", kind: "given_up" };
 
 /** What compiles tables and puts them into the kernel. */
 export interface TableLoader {
@@ -60,11 +61,14 @@ export class TableStore {
   readonly #entries = new Map<string, Entry>();
   readonly #bySlot = new Map<number, Entry>();
   readonly #refusals = new Map<string, Refusal>();
+  /** Bytes of tables that had no room: they are not compiled again before there is so much. */
+  readonly #sizes = new Map<string, number>();
   readonly #freeSlots: number[] = [];
   #nextSlot = FIRST_SLOT;
   #bytes = 0;
   #noRoom = 0;
   #evicted = 0;
+  #hasEnded = false;
 
   constructor(options: TableStoreOptions) {
     this.#options = options;
@@ -110,8 +114,9 @@ export class TableStore {
     if (entry !== undefined) this.#leave(entry);
   }
 
-  /** Gives up what waits to be loaded; nothing may be acquired after it. */
+  /** Gives up what waits to be loaded; nothing is loaded after it. */
   cancel(): void {
+    this.#hasEnded = true;
     this.#options.loader.cancelUnwindTables();
   }
 
@@ -129,6 +134,8 @@ export class TableStore {
   }
 
   async #load(file: ExecutableFile, entry: Entry): Promise<StoredTable | Missing> {
+    const size = this.#sizes.get(file.key) ?? 0;
+    if (!(await this.#makeRoom(size))) return this.#refuseForRoom();
     const slot = this.#takeSlot();
     if (slot === undefined) return this.#refuseForRoom();
     let loaded = await this.#ask(file, { entry, slot });
@@ -137,8 +144,9 @@ export class TableStore {
     }
     if ("tooLarge" in loaded || isMissing(loaded)) {
       this.#freeSlots.push(slot);
-      if ("tooLarge" in loaded) return this.#refuseForRoom();
-      return this.#refuse(file.key, loaded);
+      if (isMissing(loaded)) return this.#refuse(file.key, loaded);
+      setBounded(this.#sizes, file.key, loaded.tooLarge);
+      return this.#refuseForRoom();
     }
     entry.slot = slot;
     entry.bytes = loaded.bytes;
@@ -156,9 +164,18 @@ export class TableStore {
     file: ExecutableFile,
     { entry, slot }: { readonly entry: Entry; readonly slot: number },
   ): Promise<LoadedTable | TooLarge | Missing> {
+    if (this.#hasEnded) return ENDED;
     const { loader, slots, bytesMax, cacheFolder } = this.#options;
-    const left = Math.max(0, bytesMax - this.#bytes);
-    const target = { slots, slot, bytesMax: left, cacheFolder };
+    const left = (): number => Math.max(0, bytesMax - this.#bytes);
+    const target = {
+      slots,
+      slot,
+      // It is read when the question is sent, before which others may have taken room.
+      get bytesMax(): number {
+        return left();
+      },
+      cacheFolder,
+    };
     return loader.loadUnwindTable(file, target, () => entry.demand);
   }
 
@@ -166,16 +183,11 @@ export class TableStore {
     // Whoever gave it up knows for how long.
     if (reason.kind === "given_up") return reason;
     const untilNs = this.#nowNs() + BigInt(REFUSED_MS) * 1_000_000n;
-    this.#refusals.delete(key);
-    this.#refusals.set(key, { reason, untilNs });
-    for (const oldest of this.#refusals.keys()) {
-      if (this.#refusals.size <= REFUSALS_MAX) break;
-      this.#refusals.delete(oldest);
-    }
+    setBounded(this.#refusals, key, { reason, untilNs });
     return reason;
   }
 
-  /** Not remembered: the next process that has the file tries again. */
+  /** Not for long: the next process that has the file tries again. */
   #refuseForRoom(): Missing {
     this.#noRoom++;
     return { missing: "the memory for unwind tables is used up" };
@@ -224,6 +236,15 @@ export class TableStore {
 
   #nowNs(): bigint {
     return this.#options.clock.monotonicNanos();
+  }
+}
+
+function setBounded<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  for (const oldest of map.keys()) {
+    if (map.size <= REFUSALS_MAX) break;
+    map.delete(oldest);
   }
 }
 
