@@ -30,7 +30,7 @@ bpf/bpf.h        libbpf-dev   libbpf-devel  libbpf         libbpf-devel
 linux/bpf.h      libc6-dev    kernel-headers linux-api-headers linux-glibc-devel
 libc.a           libc6-dev    glibc-static  glibc          glibc-devel-static
 musl-gcc         musl-tools   musl-gcc      musl           musl-gcc
-python3          python3      python3       python         python3
+/usr/bin/python3 python3      python3       python         python3
 libbpf.so.1      libbpf1      libbpf        libbpf         libbpf1
 '
 

@@ -34,7 +34,6 @@ const programs: Partial<Record<Requirement, readonly string[]>> = {
   musl: ["musl-gcc"],
   java: ["java", "javac", "jcmd"],
   node: ["node"],
-  python: ["python3"],
   pyenv: ["pyenv"],
   chromium: ["chromium"],
   perf: ["perf"],
@@ -74,6 +73,7 @@ function isThere(name: Requirement): boolean {
   if (name === "root") return process.getuid?.() === 0;
   if (name === "bpf") return canLoadBpf();
   if (name === "kallsyms") return showsKernelAddresses();
+  if (name === "python") return existsSync("/usr/bin/python3");
   if (name === "otelcol") return isCollectorBuilt();
   return (programs[name] ?? []).every((program) => isOnPath(program));
 }
