@@ -203,8 +203,13 @@ export class CodeGaps {
     if (!(entry >= start && entry < end)) return stubs;
     const later = stubs.map((stub) => stub.start).filter((stub) => stub > entry);
     const stop = Math.min(entry + ENTRY_BYTES, end, ...later);
-    const others = stubs.filter((stub) => stub.end <= entry || stub.start > entry);
-    const atEntry = { start: entry, end: stop, rule: specialRule(SPECIAL_END) };
+    const others = stubs.filter((stub) => stub.end < entry || stub.start > entry);
+    // A sample in the exec itself is looked up one byte before.
+    const atEntry = {
+      start: Math.max(entry - 1, start),
+      end: stop,
+      rule: specialRule(SPECIAL_END),
+    };
     return [...others, atEntry].sort((a, b) => a.start - b.start);
   }
 

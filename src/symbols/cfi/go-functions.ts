@@ -45,6 +45,8 @@ const USUAL_SHARE_MIN = 0.25;
 const WORD_BYTES = 8;
 const PLACES_AT = 16;
 const NAME_AT = 4;
+/** The point of ".abi0". */
+const CONVENTION_MARK = 0x2e;
 /** Only its start is compared. */
 const NAME_BYTES_MAX = 32;
 
@@ -117,6 +119,15 @@ export class GoFunctions {
     const name = bytes.subarray(start, start + NAME_BYTES_MAX);
     const end = name.indexOf(0);
     return String.fromCharCode(...(end < 0 ? name : name.subarray(0, end)));
+  }
+
+  /** As assembly has it: exactly, or with the mark of its calling convention behind it. */
+  hasAssemblyName(index: number, name: Uint8Array): boolean {
+    const { bytes } = this.#cursor;
+    const start = this.#names + this.#word(this.#recordOf(index) + NAME_AT);
+    for (let at = 0; at < name.length; at++) if (bytes[start + at] !== name[at]) return false;
+    const behind = bytes[start + name.length];
+    return behind === 0 || behind === CONVENTION_MARK;
   }
 
   /** Calls back with each place and how many bytes the stack pointer is below its entry there. */

@@ -7,6 +7,7 @@ import type { GoFunctions } from "./go-functions.ts";
 import type { PlacedRule } from "./placed-rule.ts";
 import {
   ARM_LR,
+  CFA_AT_REGISTER,
   CFA_LEAF,
   FP_AT_CFA,
   FP_SAME,
@@ -29,6 +30,9 @@ const SIGNAL_RETURN = /^runtime\.sigreturn/;
 const STACK_START = /^(?:runtime\.goexit(?:\.abi0)?$|_rt0_)/;
 /** Of one piece of code; Kubernetes' kubelet has 600,000. What is behind them goes by the last. */
 const RULES_MAX = 1_000_000;
+/** The way from C into Go, in assembly. */
+const CALLED_BY_C: Uint8Array = Buffer.from("crosscall2");
+const FOREIGN_WORDS_MAX = 1024;
 /** Of the stub and the starts: names of larger functions are not looked at. */
 const NAMED_BYTES_MAX = 64;
 
@@ -58,11 +62,29 @@ export function goRules(
       add(isPlanted ? start - 1 : start, named);
       continue;
     }
+    const isForeign = isX86 && functions.hasAssemblyName(index, CALLED_BY_C);
     functions.forEachPlace(index, (address, byteCount) => {
-      if (address < range.end) add(address, ruleAt(byteCount, isX86));
+      if (address >= range.end) return;
+      add(address, isForeign ? ruleOfForeign(byteCount) : ruleAt(byteCount, isX86));
     });
   }
   return rules;
+}
+
+/**
+ * Of what C calls: it saves the caller's frame pointer first, and then all registers of C's
+ * callers, its own frame pointer among them, so that the chain of frame pointers is broken here.
+ */
+function ruleOfForeign(byteCount: number): PackedRule {
+  const words = byteCount / WORD_BYTES + 1;
+  if (!Number.isInteger(words) || words < 1 || words > FOREIGN_WORDS_MAX) {
+    return specialRule(SPECIAL_FRAME_POINTER);
+  }
+  const fpByte = kindByte(words > 1 ? FP_AT_CFA : FP_SAME, 0);
+  return {
+    head: packHead(kindByte(CFA_AT_REGISTER, RSP), fpByte),
+    offsets: packOffsets(words, words > 1 ? -2 : 0),
+  };
 }
 
 function ruleByName(name: string, isX86: boolean): PackedRule | undefined {

@@ -62,6 +62,18 @@ const GO_LEAF: Readonly<Record<string, string>> = {
   "rsp+16": "leaf rsp+16 c-16 c-8",
 };
 
+const GO_CALLED_BY_C = `package main
+/*
+extern void inGo(void);
+static void call(void) { inGo(); }
+*/
+import "C"
+
+//export inGo
+func inGo() {}
+func main() { C.call() }
+`;
+
 const GO_SIGNAL = process.arch === "x64" ? "signal 160" : "signal 312";
 
 const crossBuilt = [
@@ -128,6 +140,23 @@ describe("unwind tables of real binaries", { skip: requirement("binutils") }, ()
       assert.equal(table.statistics.rows, whole.statistics.rows);
     });
   }
+
+  it("Go: the way from C into it", {
+    skip: process.arch === "x64" ? requirement("go") : "is for x86-64",
+  }, () => {
+    using folder = temporaryFolder();
+    const program = folder.file("called");
+    writeFileSync(folder.file("called.go"), GO_CALLED_BY_C);
+    const env = { ...process.env, GO111MODULE: "off", CGO_ENABLED: "1" };
+    const source = folder.file("called.go");
+    execFileSync("go", ["build", "-o", program, source], { env, stdio: "pipe" });
+    const names = execFileSync("go", ["tool", "nm", program], { encoding: "latin1" });
+    const start = Number.parseInt(/(\w+) T crosscall2$/m.exec(names)?.[1] as string, 16);
+    const table = tableOf(program);
+    const rules = [0, 1, 8].map((distance) => findRule(table, start + distance));
+    const texts = rules.map((rule) => rule && ruleText(rule, table.machine).replace(/\d+/, "n"));
+    assert.deepEqual(texts, ["rsp+n u c-8", "rsp+n c-16 c-8", "rsp+n c-16 c-8"]);
+  });
 
   for (const { name, flags } of crossBuilt) {
     it(`${name}: every row is readelf's`, { skip: requirement("clang", "lld") }, (test) => {

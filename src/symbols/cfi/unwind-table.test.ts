@@ -306,6 +306,24 @@ describe("a frame's address in a register that callees save", () => {
   });
 });
 
+describe("a function that begins with a stack of its own", () => {
+  for (const { name, code, planted } of [
+    { name: "is where the stack ends", code: [0x48, 0x89, 0xdc], planted: ["2f end"] },
+    { name: "is no other function", code: [0x48, 0x89, 0xd8], planted: [] },
+  ]) {
+    it(name, () => {
+      const writer = new FrameWriter({ textBytes: 0x1000 });
+      const cie = writer.cie();
+      writer.fde(cie, { byteCount: 0x28, instructions: [0x0e, 16] });
+      writer.fde(cie, { start: TEXT + 0x30, byteCount: 0x20 });
+      const text = new Uint8Array(0x1000).fill(0x90);
+      text.set(code, 0x30);
+      const rows = rowTexts(tableOf({ frame: writer.bytes, text })).slice(1, -1);
+      assert.deepEqual(rows, ["0 rsp+16 u c-8", ...planted, "30 rsp+8 u c-8"]);
+    });
+  }
+});
+
 describe("CIEs", () => {
   const signalStart = [0x0f, signalFrame.length, ...signalFrame];
 
@@ -382,7 +400,7 @@ describe("code without FDEs", () => {
   });
 
   it("has the end of the stack at the entry point", () => {
-    const rows = ["100 gap", "300 end", "340 gap"];
+    const rows = ["100 gap", "2ff end", "340 gap"];
     assert.deepEqual(rowsWith([], { entry: TEXT + 0x300 }), rows);
   });
 

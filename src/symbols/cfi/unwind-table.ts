@@ -9,6 +9,7 @@ import {
 } from "./callee-saves.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import { CodeGaps } from "./code-gaps.ts";
+import { type AddressRange, codeRanges } from "./code-ranges.ts";
 import { FileSegments } from "./file-segments.ts";
 import {
   type Cie,
@@ -36,6 +37,7 @@ import {
   type RowMark,
   SPAN_BYTES_MAX,
   SPECIAL_CANNOT,
+  SPECIAL_END,
   SPECIAL_FRAME_POINTER,
   SPECIAL_GAP,
   specialRule,
@@ -84,6 +86,12 @@ export interface UnwindTable extends UnwindRows {
 const PADDING_BYTES_MAX = 15;
 const { head: framePointerHead } = specialRule(SPECIAL_FRAME_POINTER);
 const { head: gapHead } = specialRule(SPECIAL_GAP);
+const { head: endHead } = specialRule(SPECIAL_END);
+/** Of a function that switches to the stack of a coroutine; glibc's has 26 bytes. */
+const STACK_SWITCH_BYTES_MAX = 64;
+/** Small functions of one file that are looked at for it; glibc has 900. */
+const STACK_SWITCHES_MAX = 4096;
+const MOVE_BYTES = 3;
 const EM_X86_64 = 62;
 const EM_AARCH64 = 183;
 /** A row needs some 8 bytes of call frame instructions and headers. */
@@ -113,11 +121,6 @@ export function buildUnwindTable(elf: ElfFile): UnwindTable | { readonly missing
   return new TableBuild(elf, { ranges, segments, go, sections }).build();
 }
 
-interface AddressRange {
-  readonly start: number;
-  readonly end: number;
-}
-
 interface FdePlace extends AddressRange {
   /** Where the code before it that has a rule ended. */
   readonly covered: number;
@@ -126,28 +129,6 @@ interface FdePlace extends AddressRange {
 interface CurrentFde extends FdePlace {
   readonly cie: Cie;
   readonly reduced: { readonly reason: CannotReason; readonly bytes: number }[];
-}
-
-/** Executable segments, ascending; what overlaps the one before is cut. */
-function codeRanges(elf: ElfFile): readonly AddressRange[] {
-  const sorted = elf.segments
-    .filter(({ executable, fileSize }) => executable && fileSize > 0n)
-    .map(({ address, fileSize }) => ({
-      start: Number(address),
-      end: Number(address) + Number(fileSize),
-    }))
-    .filter(({ end }) => Number.isSafeInteger(end))
-    .sort((a, b) => a.start - b.start);
-  const ranges: AddressRange[] = [];
-  for (const { start, end } of sorted) {
-    const from = Math.max(start, ranges.at(-1)?.end ?? 0);
-    if (from < end) ranges.push({ start: from, end });
-  }
-  const span = (ranges.at(-1)?.end ?? 0) - (ranges[0]?.start ?? 0);
-  if (span > SPAN_BYTES_MAX - 1) {
-    throw limitExceeded(elf.access.name, "bytes of code addresses", span, SPAN_BYTES_MAX - 1);
-  }
-  return ranges;
 }
 
 interface FileParts {
@@ -182,6 +163,7 @@ class TableBuild {
   #current!: CurrentFde;
   #calling: PlacedRule | undefined;
   #callingRules = 0;
+  #stackSwitches = 0;
   #rowStart = 0;
   #reason: CannotReason | undefined;
 
@@ -309,8 +291,24 @@ class TableBuild {
     }
   }
 
+  /**
+   * A function that begins with a stack of its own, as makecontext's does, is no call's target: its
+   * address was planted on the new stack, and is looked up one byte before.
+   */
+  #endBeforeStackSwitch({ start, end }: FdePlace): void {
+    const offset = this.#segments.offsetOf(start);
+    const isSmall = end - start >= MOVE_BYTES && end - start <= STACK_SWITCH_BYTES_MAX;
+    if (!isSmall || !this.#isX86 || !(offset + MOVE_BYTES <= this.#elf.access.size)) return;
+    if (++this.#stackSwitches > STACK_SWITCHES_MAX) return;
+    const [rex = 0, opcode, modrm = 0] = this.#elf.access.read(offset, MOVE_BYTES);
+    const isMoveToRsp = (rex & 0xfb) === 0x48 && opcode === 0x89 && (modrm & 0xc7) === 0xc4;
+    if (isMoveToRsp) this.#rows.add(start - 1, endHead, 0);
+  }
+
   #addFde(fde: number, place: FdePlace): void {
     const { instructions, instructionsEnd, cies } = this.#fdes;
+    const hasOwnRules = (instructionsEnd[fde] as number) - (instructions[fde] as number) >= 8;
+    if (!hasOwnRules && place.covered < place.start) this.#endBeforeStackSwitch(place);
     const cie = cies[this.#fdes.cie[fde] as number] as Cie;
     const { section } = cie;
     const cursor = this.#cursors.getOrInsertComputed(section, () => new CfiCursor(section.bytes));
