@@ -3,8 +3,8 @@ import { manyFdes, repeated, TEXT, withEhFrame } from "./frame-bytes.ts";
 import type { HostileFile } from "./hostile-files.ts";
 
 const MIB = 1024 * 1024;
-/** Code that is followed at once. */
-const FOLLOWED = 4 * MIB;
+/** Code that is followed at once, less the page in front of it. */
+const FOLLOWED = 4 * MIB - PAGE;
 /** mov eax, 15; syscall: returns from a signal handler. */
 const SIGNAL_STUB = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /** push rbp; mov rbp, rsp. */
@@ -19,6 +19,10 @@ const patterns: { name: string; code: number[] }[] = [
   { name: "functions of one push", code: [0x50, 0x58, 0xc3, 0x90, 0x50, 0x58, 0xc3, 0xcc] },
   { name: "branches back", code: [0x74, 0xfe] },
   { name: "prefixes", code: [0x66] },
+  { name: "indirect jumps and branches", code: [0xff, 0xe0, 0x74, 2, 0x75, 0xfa, 0x58] },
+  { name: "calls and padding", code: [0xe8, 0, 0, 0, 0, 0x90, 0x90, 0xcc] },
+  { name: "halts", code: [0xf4] },
+  { name: "returns to a register", code: [0x58, 0x90, 0xff, 0xe0] },
 ];
 
 const followed: readonly HostileFile[] = patterns.map(({ name, code }) => ({

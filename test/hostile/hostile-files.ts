@@ -1,6 +1,7 @@
 import { codeFiles } from "./code-files.ts";
 import type { ElfImage } from "./elf-image.ts";
 import { frameFiles } from "./frame-files.ts";
+import { goFiles } from "./go-files.ts";
 import { headerFiles } from "./header-files.ts";
 import { symbolFiles } from "./symbol-files.ts";
 
@@ -18,4 +19,5 @@ export const hostileFiles: readonly HostileFile[] = [
   ...symbolFiles,
   ...frameFiles,
   ...codeFiles,
+  ...goFiles,
 ];

@@ -212,6 +212,7 @@ describe("hostile call frame information [S5]", () => {
     { name: "jumps to the next instruction", code: [0xeb, 0] },
     { name: "calls of the next instruction", code: [0xe8, 0, 0, 0, 0] },
     { name: "jumps to the first instruction", code: [0xe9, 0, 0, 0, 0x80] },
+    { name: "prefixes", code: [0x66] },
   ]) {
     it(`4 MiB of ${name} without FDEs stay linear`, () => {
       const text = new Uint8Array(FLOW_BYTES_MAX).map((_, at) => code[at % code.length] as number);

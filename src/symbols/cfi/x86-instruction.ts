@@ -89,11 +89,11 @@ export class X86Decoder {
   #readPrefixes(): void {
     this.#rex = 0;
     this.#is16Bit = false;
-    for (;;) {
+    // Bytes that are nothing but prefixes end at the limit: else each would be read to the last.
+    for (; this.#at < this.#end; this.#at++) {
       const byte = this.#peek();
       if (!isLegacyPrefix(byte)) break;
       if (byte === 0x66) this.#is16Bit = true;
-      this.#at++;
     }
     if ((this.#peek() & 0xf0) === 0x40) this.#rex = this.#u8();
   }
