@@ -6,8 +6,10 @@ import { FrameWriter, TEXT, writeCfiElf } from "../../src/symbols/cfi/testing/cf
 import { WORDS_PER_ROW } from "../../src/symbols/cfi/unwind-rows.ts";
 import { findRule, unwindStep } from "../../src/symbols/cfi/unwind-step.ts";
 import { buildUnwindTable, type UnwindTable } from "../../src/symbols/cfi/unwind-table.ts";
-import { readElf } from "../../src/symbols/elf/elf-file.ts";
+import { readElf, type Section } from "../../src/symbols/elf/elf-file.ts";
 import { bytesAccess } from "../../src/symbols/elf/random-access.ts";
+import { PAGE } from "../hostile/elf-image.ts";
+import { goProgram } from "../hostile/go-files.ts";
 import { bounded, FUZZ_SEED, fuzzFor } from "./fuzzing.ts";
 import { mutated, noise, Random } from "./mutate.ts";
 
@@ -36,7 +38,12 @@ interface Sources {
   readonly real: Uint8Array;
   /** The .eh_frame of `real`. */
   readonly frame: Uint8Array;
+  /** The .text of `real`. */
+  readonly text: Uint8Array;
   readonly written: Uint8Array;
+  /** A program of Go, and where its table of functions is. */
+  readonly go: Uint8Array;
+  readonly goTable: { readonly offset: number; readonly size: number };
   readonly random: Random;
 }
 
@@ -52,13 +59,44 @@ function seeds(): Omit<Sources, "random"> {
   const signal = writer.cie({ augmentation: "zRS" });
   const deref = [0x0f, 3, 0x76, 0x78, 6, 0x10, 6, 2, 0x76, 0];
   writer.fde(signal, { start: TEXT + 0x200, instructions: deref });
-  return { real, frame: section?.bytes ?? real, written: Uint8Array.from(writer.bytes) };
+  return {
+    real,
+    frame: section?.bytes ?? real,
+    text: sectionOf(real, ".text").bytes,
+    written: Uint8Array.from(writer.bytes),
+    ...goSeed(),
+  };
+}
+
+function goSeed(): Pick<Sources, "go" | "goTable"> {
+  // The stack pointer at the entry, a word below it, far below it, and back.
+  const places = Uint8Array.from([2, 4, 16, 8, 128, 1, 20, 143, 1, 32, 0]);
+  const table = { count: 64, entry: (index: number): number => PAGE + 64 * index, places };
+  const go = goProgram(0, table, 4 * PAGE).toBytes();
+  return { go, goTable: sectionOf(go, ".gopclntab") };
+}
+
+function sectionOf(file: Uint8Array, name: string): Section & { readonly bytes: Uint8Array } {
+  const section = readElf(bytesAccess(file, "seed")).sections.find((one) => one.name === name);
+  assert.ok(section !== undefined, name);
+  const bytes = file.subarray(section.offset, section.offset + section.size);
+  return { ...section, bytes };
+}
+
+/** The table mutated where it is, and the rest of the file as it was. */
+function mutatedGo({ go, goTable, random }: Sources): Uint8Array {
+  const { offset, size } = goTable;
+  const table = go.subarray(offset, offset + size);
+  const result = Uint8Array.from(go);
+  result.set(mutated(table, table, random).subarray(0, size), offset);
+  return result;
 }
 
 /** By turns: a file mutated as a whole, sections mutated in a good file, noise as a section. */
-function inputOf(count: number, { real, frame, written, random }: Sources): Uint8Array {
+function inputOf(count: number, sources: Sources): Uint8Array {
+  const { real, frame, text, written, random } = sources;
   const machine = count % 2 === 0 ? 62 : EM_AARCH64;
-  switch (count % 5) {
+  switch (count % 7) {
     case 0:
       return mutated(real, real, random);
     case 1:
@@ -71,8 +109,12 @@ function inputOf(count: number, { real, frame, written, random }: Sources): Uint
         frame,
         random,
       );
-    default:
+    case 4:
       return writeCfiElf({ frame: mutated(written, frame, random), machine });
+    case 5:
+      return writeCfiElf({ frame: [], text: mutated(text, frame, random), machine });
+    default:
+      return mutatedGo(sources);
   }
 }
 

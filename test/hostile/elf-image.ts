@@ -120,7 +120,28 @@ export class ElfImage {
     return this.sections.push({ name, offset, size: bytes.length, ...more });
   }
 
+  /** Writes a file that can be executed. Once, as `toBytes`. */
   write(path: string): void {
+    this.#finish();
+    const fd = openSync(path, "wx", 0o755);
+    try {
+      ftruncateSync(fd, this.#end);
+      for (const { offset, bytes } of this.#pieces) writeAll(fd, bytes, offset);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** The file in memory: for one without large holes. */
+  toBytes(): Uint8Array {
+    this.#finish();
+    const whole = new Uint8Array(this.#end);
+    for (const { offset, bytes } of this.#pieces) whole.set(bytes, offset);
+    return whole;
+  }
+
+  /** Adds all headers. */
+  #finish(): void {
     const dataEnd = this.#end;
     const programs = [...this.programs, ...this.#loads(dataEnd)];
     if (this.hasSections) this.#addSections();
@@ -131,13 +152,6 @@ export class ElfImage {
     if (programs.length > PROGRAMS_IN_FIRST_PAGE) programsAt = this.append(programBytes);
     else this.place(programsAt, programBytes);
     this.place(0, this.#header(programs.length, programsAt));
-    const fd = openSync(path, "wx", 0o755);
-    try {
-      ftruncateSync(fd, this.#end);
-      for (const { offset, bytes } of this.#pieces) writeAll(fd, bytes, offset);
-    } finally {
-      closeSync(fd);
-    }
   }
 
   #loads(dataEnd: number): WrittenProgram[] {

@@ -26,7 +26,7 @@ function goImage(seconds: number, textBytes: number): ElfImage {
   return image;
 }
 
-interface GoTable {
+export interface GoTable {
   readonly count: number;
   /** Of each function, from the text's start. */
   readonly entry: (index: number) => number;
@@ -53,7 +53,8 @@ function goTable({ count, entry, places }: GoTable): Uint8Array {
   return bytes;
 }
 
-function withTable(seconds: number, table: GoTable, textBytes: number): ElfImage {
+/** A program of Go with the table, whose functions begin as Go's do. */
+export function goProgram(seconds: number, table: GoTable, textBytes: number): ElfImage {
   const image = goImage(seconds, textBytes);
   // A quarter of some functions must begin as usual.
   const step = Math.max(Math.ceil(table.count / 64), 1);
@@ -84,7 +85,7 @@ export const goFiles: readonly HostileFile[] = [
     image: (seconds) => {
       const entry = (index: number): number => index * FUNCTION_BYTES;
       const table = { count: 2 * MILLION, entry, places: Uint8Array.from([2, 4, 16, 12, 0]) };
-      return withTable(seconds, table, 32 * MIB);
+      return goProgram(seconds, table, 32 * MIB);
     },
   },
   {
@@ -94,7 +95,7 @@ export const goFiles: readonly HostileFile[] = [
       // The stack pointer by turns at the entry and a word below it, for no bytes.
       const places = repeated([16, 0, 15, 0], 4 * MILLION);
       places[0] = 2;
-      return withTable(seconds, { count: 2, entry, places }, 8 * MIB);
+      return goProgram(seconds, { count: 2, entry, places }, 8 * MIB);
     },
   },
   {
@@ -102,7 +103,7 @@ export const goFiles: readonly HostileFile[] = [
     image: (seconds) => {
       const entry = (index: number): number => 31 * MIB - index * 8;
       const table = { count: 2 * MILLION, entry, places: Uint8Array.from([2, 4, 0]) };
-      return withTable(seconds, table, 32 * MIB);
+      return goProgram(seconds, table, 32 * MIB);
     },
   },
   {
