@@ -22,7 +22,7 @@ const TABLE_BYTES_MAX = 64 * 1024 * 1024;
 /** The same has 150,000. */
 const FUNCTIONS_MAX = 2_000_000;
 /** Places of all functions; the same has 1.5 million. */
-const PLACES_MAX = 8_000_000;
+const PLACES_MAX = 4_000_000;
 const HEADER_BYTES = 72;
 const MODULE_TEXT_AT = 22 * 8;
 const MAGICS: readonly number[] = [0xffff_fff0, 0xffff_fff1];
@@ -196,9 +196,11 @@ function tableBytes(elf: ElfFile): Uint8Array | undefined {
   if (own !== undefined)
     return isSmall(own) ? readSectionBytes(elf, own, TABLE_BYTES_MAX) : undefined;
   // Linkers of C merge it into others.
-  for (const section of elf.sections.filter(({ name }) => MERGED_SECTIONS.includes(name))) {
-    if (!isSmall(section)) continue;
-    const bytes = Buffer.from(readSectionBytes(elf, section, TABLE_BYTES_MAX));
+  for (const name of MERGED_SECTIONS) {
+    const section = elf.sections.find((one) => one.name === name);
+    if (section === undefined || !isSmall(section)) continue;
+    const { buffer, byteOffset, length } = readSectionBytes(elf, section, TABLE_BYTES_MAX);
+    const bytes = Buffer.from(buffer, byteOffset, length);
     for (const start of HEADER_STARTS) {
       const at = bytes.indexOf(start);
       if (at >= 0) return bytes.subarray(at);

@@ -45,7 +45,8 @@ export function goRules(
   const rules: PlacedRule[] = [];
   const add = (address: number, rule: PackedRule): void => {
     const last = rules.at(-1);
-    if (last?.head === rule.head && last.offsets === rule.offsets) return;
+    const isSame = last?.head === rule.head && last.offsets === rule.offsets;
+    if (isSame || rules.length > RULES_MAX) return;
     // Of a file that lists its functions out of order.
     if (last !== undefined && address < last.address) return;
     rules.push({ address, head: rule.head, offsets: rule.offsets });
