@@ -37,6 +37,19 @@ export function goroutinesCase(isStripped = false): UnwindingCase {
   };
 }
 
+/** cgo_calls.go, whose stacks go from Go to C, back to Go and to C again. */
+export function cgoCase(): UnwindingCase {
+  return {
+    name: "cgo_calls.go",
+    command: [buildProgram("cgo_calls.go"), SECONDS],
+    chains: [
+      { frames: ["cgo_leaf", "cgo_work"], share: 0.9 },
+      { frames: [/goBack/, "cgo_back"], share: 0.9 },
+      { frames: ["main.outer", "main.main", "runtime.main"], share: 0.9 },
+    ],
+  };
+}
+
 /** What node's main thread does all of its time. */
 const nodeStart: FramePattern[] = [/^node::Start\(/];
 /** Frames of node's C++ by the way of busy_node.cjs. */

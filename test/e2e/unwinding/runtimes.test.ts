@@ -14,6 +14,7 @@ import {
   busyJavaCase,
   busyNodeCases,
   busyPythonCases,
+  cgoCase,
   goroutinesCase,
   namedJavaScriptCase,
   pyenvPythons,
@@ -27,6 +28,7 @@ const skip = requirement("root", "bpf", "binutils");
 describeUnwinding("stacks of Go", { skip: requirement("root", "bpf", "binutils", "go") }, () => [
   goroutinesCase(),
   goroutinesCase(true),
+  cgoCase(),
 ]);
 
 describeUnwinding("stacks of node", { skip, settleMs: WARM_UP_MS }, () => [
