@@ -8,6 +8,7 @@
  *   sigreturn       the stub that returns from a signal handler
  *   .plt            as linkers write it that give it no FDE
  *   compiled code   the stack pointer is followed from each function's start (x86-64)
+ *   arm64's leaves  the link register tells
  *   anything else   cannot, or the end of the stack where the frame pointer is 0
  */
 import { ByteReader } from "../../support/byte-reader.ts";
@@ -22,6 +23,7 @@ import { FLOW_BYTES_MAX, followStack } from "./stack-flow.ts";
 import {
   ARM_LR,
   CFA_AT_REGISTER,
+  CFA_LEAF,
   CFA_PLT,
   FP_SAME,
   kindByte,
@@ -58,6 +60,12 @@ const RETURNS_PER_PROLOGUE_MAX = 4;
 /** Longest pattern: pieces overlap by one less. */
 const PATTERN_BYTES_MAX = 9;
 const E_ENTRY_AT = 24;
+const ARM64_SP = 31;
+const framePointerRule = specialRule(SPECIAL_FRAME_POINTER);
+const arm64LeafRule: PackedRule = {
+  head: packHead(kindByte(CFA_LEAF, ARM64_SP), ARM_LR),
+  offsets: 0,
+};
 
 /** push rbp; mov rbp, rsp, in both encodings of the move. */
 const X86_PROLOGUES = [
@@ -161,10 +169,19 @@ export class CodeGaps {
     const keepsFramePointers = isDense || this.#elf.goBuildId !== "";
     this.#seen.prologues += scan.prologues;
     this.#seen.bytes += scan.bytes;
-    const special = specialRule(keepsFramePointers ? SPECIAL_FRAME_POINTER : SPECIAL_GAP);
+    const special = keepsFramePointers ? framePointerRule : this.#unframedRule(prologues);
     const followed = keepsFramePointers ? undefined : this.#followStack(start, end);
     const rules = followed ?? [{ address: start, ...special }];
     return withExceptions(rules, this.#exceptions(scan, start, end), end);
+  }
+
+  /**
+   * Compilers for arm64 set a frame pointer in every function that calls another. So where none is
+   * set, as in the kernel's vdso, are leaves, whose return address is in the link register.
+   */
+  #unframedRule(prologues: number): PackedRule {
+    if (this.#isX86) return specialRule(SPECIAL_GAP);
+    return prologues > 0 ? framePointerRule : arm64LeafRule;
   }
 
   /** Undefined when it is not Go's code, or of a Go whose table is not known. */
@@ -218,7 +235,7 @@ export class CodeGaps {
       const cfa = kindByte(CFA_PLT, PLT_PUSHED_AT);
       return { head: packHead(cfa, FP_SAME), offsets: packOffsets(1, 0) };
     }
-    const cfa = kindByte(CFA_AT_REGISTER, 31);
+    const cfa = kindByte(CFA_AT_REGISTER, ARM64_SP);
     return { head: packHead(cfa, ARM_LR), offsets: packOffsets(0, 0) };
   }
 

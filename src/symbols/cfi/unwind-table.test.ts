@@ -22,6 +22,8 @@ import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
 const EM_AARCH64 = 183;
 /** The code behind the FDE of 0x100 bytes, which has none. */
 const GAP = "100 gap";
+/** Of arm64 leaves, and what is behind the text. */
+const AROUND: readonly string[] = [GAP, "100 leaf sp+0 u u", "1000 gap"];
 
 function tableOf(elf: WrittenCfiElf): UnwindTable {
   const table = buildUnwindTable(readElf(bytesAccess(writeCfiElf(elf), "written")));
@@ -34,7 +36,7 @@ function rowsOf(cie: WrittenCie, fde: WrittenFde, elf: Partial<WrittenCfiElf> = 
   const writer = new FrameWriter(elf);
   writer.fde(writer.cie(cie), fde);
   const rows = rowTexts(tableOf({ ...elf, frame: writer.bytes }));
-  return rows.filter((row) => !row.startsWith("-") && row !== GAP);
+  return rows.filter((row) => !row.startsWith("-") && !AROUND.includes(row));
 }
 
 const advance1 = 0x41;
@@ -233,8 +235,9 @@ describe("arm64", () => {
   it("takes signal frames by their mark, and key B", () => {
     const marked = { ...cie, augmentation: "zRSB" };
     assert.deepEqual(rowsOf(marked, { start: TEXT + 4 }, { machine: EM_AARCH64 }), [
+      "0 leaf sp+0 u u",
       "3 signal 312",
-      "104 gap",
+      "104 leaf sp+0 u u",
     ]);
   });
 });
@@ -393,6 +396,17 @@ describe("code without FDEs", () => {
   it("of arm64 keeps frame pointers where prologues are", () => {
     const stp = [0xfd, 0x7b, 0xbf, 0xa9];
     assert.deepEqual(rowsWith(stp, { machine: EM_AARCH64 }), ["100 frame pointer", "1000 gap"]);
+  });
+
+  it("of arm64 without prologues are leaves", () => {
+    const rows = rowsWith([], { machine: EM_AARCH64 });
+    assert.deepEqual(rows, ["100 leaf sp+0 u u", "1000 gap"]);
+  });
+
+  it("of arm64 has the stub of sigreturn, as in the vdso", () => {
+    const stub = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
+    const rows = ["100 leaf sp+0 u u", "1ff signal 312", "208 leaf sp+0 u u", "1000 gap"];
+    assert.deepEqual(rowsWith(stub, { machine: EM_AARCH64 }), rows);
   });
 
   it("is a gap elsewhere", () => {
