@@ -41,6 +41,7 @@ describe("hostile executables [S5]", () => {
         const run = await runCommand(path);
         assert.equal(run.code, 0, `Linux does not run it: ${run.signal}`);
         const { parts, memoryMib } = await read(path);
+        test.diagnostic(`memory: ${Math.round(memoryMib)} MiB`);
         for (const { part, cpuMs, outcome, isFault } of parts) {
           test.diagnostic(`${part}: ${Math.round(cpuMs)} ms, ${outcome}`);
           assert.ok(!isFault, `${part}: ${outcome}`);
