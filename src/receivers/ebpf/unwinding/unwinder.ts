@@ -132,7 +132,7 @@ export class Unwinder {
         this.#remove(process);
         const next = runningIn(process.image.pid);
         if (next !== undefined) this.want(next);
-      } else if (process.isIncomplete && nowNs >= process.retryAtNs) this.#load(process);
+      } else if (process.isDue(nowNs)) this.#load(process);
     }
     if (nowNs - this.#expiredAtNs < BigInt(EXPIRE_INTERVAL_MS) * 1_000_000n) return;
     this.#expiredAtNs = nowNs;
@@ -165,7 +165,7 @@ export class Unwinder {
   #load(process: UnwoundProcess): void {
     if (process.loading !== undefined) return;
     process.loading = this.#loadNow(process)
-      .catch(() => this.#retryLater(process))
+      .catch(() => this.#refuse(process))
       .finally(() => {
         process.loading = undefined;
       });
@@ -175,22 +175,39 @@ export class Unwinder {
   async #loadNow(process: UnwoundProcess): Promise<void> {
     const { version } = process.image.mappings;
     const mappings = this.#mappingsOf(process);
-    const missing = mappings.filter((mapping) => process.ranges.get(mapping)?.isFinal !== true);
+    // What is new is taken at once; what was refused before, not each time that something is new.
+    const isRetry = this.#nowNs() >= process.retryAtNs;
+    const missing = mappings.filter((mapping) => {
+      const range = process.ranges.get(mapping);
+      return range === undefined || (isRetry && !range.isFinal);
+    });
     const present = new Set(mappings);
     this.#removeRanges(process, (mapping) => !present.has(mapping));
     this.#placeFirst(process, missing);
     process.version = version;
     const files = Map.groupBy(missing.filter(hasFile), fileIdOf).values();
-    await Promise.all(files.map((parts) => this.#loadFile(process, parts)));
+    await allEnded(files.map((parts) => this.#loadFile(process, parts)));
+    process.hasFailed = false;
     process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
-    if (process.isIncomplete) this.#retryLater(process);
-    else process.retryMs = RETRY_MS;
+    if (!process.wantsRetry) process.retryMs = RETRY_MS;
+    else if (isRetry) this.#retryLater(process);
+  }
+
+  /** A map is full. */
+  #refuse(process: UnwoundProcess): void {
+    if (process.isGone) return;
+    process.hasFailed = true;
+    this.#refusedMappings += process.image.mappings.all().length - process.ranges.size;
+    this.#retryLater(process);
   }
 
   #mappingsOf({ image }: UnwoundProcess): readonly ProcessMapping[] {
-    const mappings = image.mappings.all();
-    if (mappings.length > RANGES_MAX) this.#refusedMappings += mappings.length - RANGES_MAX;
-    return mappings.slice(0, RANGES_MAX).filter(({ end }) => end < ADDRESS_MAX);
+    const mappings = image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
+    if (mappings.length <= RANGES_MAX) return mappings;
+    this.#refusedMappings += mappings.length - RANGES_MAX;
+    // A compiler at run time makes thousands of others, which keep frame pointers.
+    const others = mappings.filter((mapping) => !hasFile(mapping));
+    return [...mappings.filter(hasFile), ...others].slice(0, RANGES_MAX);
   }
 
   /** @throws CollectorError  a map is full; the process stays as it was */
@@ -218,8 +235,8 @@ export class Unwinder {
     const { table, info } = found;
     const { store } = this.#options;
     // What was unmapped meanwhile is gone.
-    const left = process.isGone ? [] : parts.filter((part) => process.ranges.has(part));
-    for (const _ of left) store.share(table);
+    const isLeft = (part: ProcessMapping): boolean => process.ranges.get(part)?.isFinal === false;
+    const left = process.isGone ? [] : parts.filter(isLeft);
     try {
       this.#place(process, left, (part) => {
         const address = fileAddress(info.segments, part, part.start);
@@ -228,6 +245,7 @@ export class Unwinder {
         const { slot, pageCount } = table;
         return { rules: { slot, pageCount, tableStart }, isFinal: true, table };
       });
+      for (const _ of left) store.share(table);
     } finally {
       store.release(table);
     }
@@ -246,6 +264,7 @@ export class Unwinder {
     return isMissing(table) ? table : { table, info: identified.info };
   }
 
+  /** @throws CollectorError  the map is full; then none of the mappings is in it */
   #place(
     process: UnwoundProcess,
     mappings: readonly ProcessMapping[],
@@ -256,7 +275,13 @@ export class Unwinder {
       const { rules } = places[index] as Place;
       return { start: Number(start), end: Number(end), ...rules };
     });
-    const keys = this.#options.maps.addRanges(process.image.pid, ranges);
+    let keys: RangeKeys[];
+    try {
+      keys = this.#options.maps.addRanges(process.image.pid, ranges);
+    } catch (error) {
+      for (const mapping of mappings) process.ranges.delete(mapping);
+      throw error;
+    }
     for (const [index, mapping] of mappings.entries()) {
       const { table, isFinal } = places[index] as Place;
       process.ranges.set(mapping, { keys: keys[index] as RangeKeys, table, isFinal });
@@ -311,6 +336,13 @@ function hasFile(mapping: ProcessMapping): boolean {
   return isFileBacked(mapping) || mapping.path === VDSO_PATH;
 }
 
+/** Rejects with the first failure, but not before all have ended. */
+async function allEnded(works: Iterable<Promise<void>>): Promise<void> {
+  for (const result of await Promise.allSettled(works)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
 function fileIdOf({ path, buildId, device, inode }: ProcessMapping): string {
   return `${device.major}:${device.minor}:${inode} ${buildId} ${path}`;
 }
@@ -330,6 +362,8 @@ class UnwoundProcess {
   isRemoved = false;
   /** Some of it is unwound by frame pointers because its table cannot be had for the moment. */
   hasFallback = false;
+  /** It had no room in a map. */
+  hasFailed = false;
   loading: Promise<void> | undefined;
   wantedAtNs: bigint;
   retryMs = RETRY_MS;
@@ -349,8 +383,14 @@ class UnwoundProcess {
     return this.isRemoved || this.image.exitNs !== undefined;
   }
 
-  /** Something that it has mapped is not loaded, or is unwound as well as can be for the moment. */
-  get isIncomplete(): boolean {
-    return this.version !== this.image.mappings.version || this.hasFallback || !this.isKnown;
+  /** It is unwound only as well as can be for the moment. */
+  get wantsRetry(): boolean {
+    return this.hasFailed || this.hasFallback || !this.isKnown;
+  }
+
+  /** It has mapped something, or may have another try. */
+  isDue(nowNs: bigint): boolean {
+    const hasNews = this.version !== this.image.mappings.version;
+    return (hasNews && !this.hasFailed) || (this.wantsRetry && nowNs >= this.retryAtNs);
   }
 }

@@ -5,6 +5,8 @@ import { CollectorError } from "../../../../support/errors.ts";
 import type { ExecutableFile, Missing } from "../../../../symbols/executable-file.ts";
 import type { ExecutableRegistry, IdentifiedFile } from "../../../../symbols/executables.ts";
 import type { LoadedTable, TableTarget, TooLarge } from "../../../../symbols/worker-protocol.ts";
+import type { ImageOrigin, TrackedImage } from "../../process-image.ts";
+import { imageWith, mappingAt } from "../../testing/fakes.ts";
 import type { TableLoader } from "../table-store.ts";
 import type { UnwindMapSet } from "../unwind-maps.ts";
 
@@ -221,6 +223,19 @@ function rangeOf(view: DataView): FoundRange {
     slot: view.getUint32(24, true),
     pageCount: view.getUint32(28, true),
   };
+}
+
+/** A program with these mappings; of process 100 when nothing else is said. */
+export function programWith(
+  mappings: readonly ProcessMapping[],
+  more: Partial<ImageOrigin> = {},
+): TrackedImage {
+  return imageWith(mappings, more);
+}
+
+/** A mapping of 64 KiB; "" is memory without a file. */
+export function mapped(start: number, path: string): ProcessMapping {
+  return mappingAt(BigInt(start), { path });
 }
 
 /** A file by its key alone. */
