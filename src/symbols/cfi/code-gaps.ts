@@ -53,6 +53,11 @@ const CODE_SECTIONS_MAX = 64;
 /** Code behind the entry point that is of the same function: C libraries have 20 to 50 bytes. */
 const ENTRY_BYTES = 64;
 const PIECE_BYTES = 64 * 1024;
+/** Symbol tables of both kinds that are read for it; a C library has 200 KB. */
+const SYMBOL_BYTES_MAX = 16 * 1024 * 1024;
+/** Code of a few functions, as C's start-up files have, is not worth reading large ones. */
+const FEW_BYTES = 4096;
+const SYMBOL_BYTES_OF_FEW = 1024 * 1024;
 /** From here on the prologues alone tell: code without frame pointers has one in 20,000 bytes. */
 const LARGE_GAP_BYTES = PIECE_BYTES;
 /** Code with frame pointers has one prologue for each one or two returns. */
@@ -122,7 +127,8 @@ export class CodeGaps {
   #gaps = 0;
   #signalStubs = 0;
   #followedBytes = 0;
-  #starts: Float64Array | undefined;
+  /** By how many bytes of symbol tables may be read. */
+  readonly #starts = new Map<number, Float64Array>();
   /** In all gaps so far. */
   readonly #seen: Seen = { prologues: 0, bytes: 0 };
 
@@ -208,9 +214,13 @@ export class CodeGaps {
     const isThere = offset + length <= this.#elf.access.size;
     if (!this.#isX86 || !isThere || this.#followedBytes + length > FLOW_BYTES_MAX) return undefined;
     this.#followedBytes += length;
-    this.#starts ??= functionStarts(this.#elf);
     const bytes = this.#elf.access.read(offset, length);
-    return followStack(bytes, start, between(this.#starts, start, end));
+    return followStack(bytes, start, between(this.#functionStarts(length), start, end));
+  }
+
+  #functionStarts(codeBytes: number): Float64Array {
+    const bytesMax = codeBytes < FEW_BYTES ? SYMBOL_BYTES_OF_FEW : SYMBOL_BYTES_MAX;
+    return this.#starts.getOrInsertComputed(bytesMax, () => functionStarts(this.#elf, bytesMax));
   }
 
   /** Ascending, without overlaps. */

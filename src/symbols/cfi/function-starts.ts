@@ -7,17 +7,19 @@ import {
 } from "../elf/elf-file.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 
-/** Of both tables together; a C library has 200 KB. Tables beyond it are not read. */
-const TABLE_BYTES_MAX = 16 * 1024 * 1024;
 const ENTRY_BYTES = 24;
 const INFO_AT = 4;
 const VALUE_AT = 8;
 const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
 
-/** Addresses that .symtab and .dynsym of a 64-bit file give to functions, ascending. */
-export function functionStarts(elf: ElfFile): Float64Array {
-  let bytesLeft = TABLE_BYTES_MAX;
+/**
+ * Addresses that .symtab and .dynsym of a 64-bit file give to functions, ascending.
+ *
+ * @param bytesMax  of both tables together; one that is beyond it is not read
+ */
+export function functionStarts(elf: ElfFile, bytesMax: number): Float64Array {
+  let bytesLeft = bytesMax;
   const found: Float64Array[] = [];
   for (const type of [SHT_SYMTAB, SHT_DYNSYM]) {
     // A file has one table of a type.
@@ -36,7 +38,7 @@ export function functionStarts(elf: ElfFile): Float64Array {
 }
 
 function readSymbols(elf: ElfFile, section: Section): Float64Array {
-  const cursor = new CfiCursor(readSectionBytes(elf, section, TABLE_BYTES_MAX));
+  const cursor = new CfiCursor(readSectionBytes(elf, section, section.size));
   const starts = new Float64Array(Math.floor(cursor.end / ENTRY_BYTES));
   let count = 0;
   for (let at = 0; at + ENTRY_BYTES <= cursor.bytes.length; at += ENTRY_BYTES) {

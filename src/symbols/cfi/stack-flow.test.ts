@@ -199,7 +199,7 @@ function compare(path: string): { same: number; all: number } {
   assert.ok("rows" in table && section !== undefined);
   const bytes = elf.access.read(section.offset, section.size);
   const address = new FileSegments(elf).addressOf(section.offset);
-  const rules = followStack(bytes, address, functionStarts(elf)) ?? [];
+  const rules = followStack(bytes, address, functionStarts(elf, Number.POSITIVE_INFINITY)) ?? [];
   let same = 0;
   let all = 0;
   for (const [index, rule] of rules.entries()) {
