@@ -93,6 +93,24 @@ describe("buildBatch", () => {
     assert.deepEqual(resourcesOf(batch)[0]?.slice(1), ["process.executable.name: string shy"]);
   });
 
+  it("has one resource for the generations of a program, each with its own files", async () => {
+    const image = program();
+    const next = image.nextGeneration(5n);
+    next.mappings.insert({ ...PROGRAM, path: "/usr/lib/other", inode: 77n });
+    const sample = rawSample({ user: [0x10010n] });
+    const batch = await built({
+      samples: [image, next, image].map((each) => ({ image: each, sample })),
+    });
+    assert.equal(batch.resourceProfiles.length, 1);
+    const { mappings, strings } = batch.dictionary;
+    const paths = [1, 2].map((row) => strings.at(mappings.filename.at(row)));
+    assert.deepEqual(paths, ["/usr/bin/main", "/usr/lib/other"]);
+    assert.deepEqual(
+      resolvedSamples(batch).map(({ value }) => value),
+      [2, 1],
+    );
+  });
+
   it("gives the profile OpenTelemetry's types, period and times", async () => {
     const batch = await built({ samples: [{ image: program(), sample: rawSample() }] });
     const { profile } = [...batch.profiles()][0] ?? assert.fail();

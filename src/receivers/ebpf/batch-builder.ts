@@ -10,7 +10,7 @@ import {
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
 import type { ContainerIds } from "./container-ids.ts";
-import type { ProcessImage } from "./process-image.ts";
+import type { ProgramIdentity } from "./process-image.ts";
 import { sampleResult } from "./sample-record.ts";
 import type { SampleWindow, WindowRow } from "./sample-window.ts";
 import { StackLocations } from "./stack-locations.ts";
@@ -42,12 +42,12 @@ export interface BatchOptions {
 export function buildBatch(window: SampleWindow, options: BatchOptions): ProfileBatch {
   const batch = new ProfileBatch();
   const stacks = new StackLocations(batch.dictionary, options);
-  const groups = new Map<ProcessImage, Map<string, SampleGroup>>();
+  const groups = new Map<ProgramIdentity, Map<string, SampleGroup>>();
   for (const [index, row] of window.rows.entries()) {
     const stack = internStack(batch, stacks, window, row);
     const attributeSet = internThread(batch, row);
-    const ofImage = groups.getOrInsertComputed(row.image, () => new Map());
-    const group = ofImage.getOrInsertComputed(`${stack}/${attributeSet}`, () => ({
+    const ofProgram = groups.getOrInsertComputed(row.image.program, () => new Map());
+    const group = ofProgram.getOrInsertComputed(`${stack}/${attributeSet}`, () => ({
       stack,
       attributeSet,
       rows: [],
@@ -55,11 +55,11 @@ export function buildBatch(window: SampleWindow, options: BatchOptions): Profile
     group.rows.push(index);
   }
   const timesByRow = options.timestamps ? groupTimes(window) : undefined;
-  for (const ofImage of groups.values()) {
-    const [first] = ofImage.values();
+  for (const ofProgram of groups.values()) {
+    const [first] = ofProgram.values();
     const row = window.rows[first?.rows[0] ?? 0] as WindowRow;
     const { samples } = addResource(batch, row, options);
-    for (const group of ofImage.values()) {
+    for (const group of ofProgram.values()) {
       if (timesByRow === undefined) pushSum(samples, group, window);
       else pushTimes(samples, group, { timesByRow, offset: options.monotonicToUnixNano });
     }

@@ -41,10 +41,26 @@ describe("ContainerIds", () => {
     assert.deepEqual(read, [100]);
   });
 
+  it("reads a program once for all its generations, as long as the last one runs", () => {
+    let reads = 0;
+    const containers = new ContainerIds(() => {
+      reads++;
+      return `/docker/${ID}`;
+    });
+    const image = imageWith([]);
+    const next = image.nextGeneration(5n);
+    image.exitNs = 5n;
+    for (const each of [image, next]) {
+      containers.meet(each);
+      assert.equal(containers.of(each), ID);
+    }
+    assert.equal(reads, 1);
+  });
+
   it("does not read the pid of a program that has ended, nor of a kernel thread", () => {
     const containers = new ContainerIds(() => assert.fail("it was read"));
     const ended = imageWith([]);
-    ended.exitNs = 5n;
+    ended.program.exitNs = 5n;
     const kernelThread = imageWith([], { isKernelThread: true });
     for (const image of [ended, kernelThread]) {
       containers.meet(image);

@@ -1,5 +1,5 @@
 import { cgroupPath } from "../../linux/proc.ts";
-import type { ProcessImage } from "./process-image.ts";
+import type { ProcessImage, ProgramIdentity } from "./process-image.ts";
 
 /**
  * The last 64 hex digits that stand alone in a cgroup's path, as every runtime names the cgroup
@@ -14,7 +14,7 @@ export function containerIdIn(path: string): string {
 
 /** The container of each program, read once, while it runs. */
 export class ContainerIds {
-  readonly #byImage = new WeakMap<ProcessImage, string>();
+  readonly #byProgram = new WeakMap<ProgramIdentity, string>();
   readonly #readPath: (pid: number) => string;
 
   constructor(readPath: (pid: number) => string = cgroupPath) {
@@ -22,15 +22,15 @@ export class ContainerIds {
   }
 
   /** Reads it when the program is new. One that has ended by then has none: its pid may be new. */
-  meet(image: ProcessImage): void {
-    if (this.#byImage.has(image)) return;
-    const isOver = image.exitNs !== undefined;
-    const path = isOver || image.isKernelThread ? "" : this.#readPath(image.pid);
-    this.#byImage.set(image, containerIdIn(path));
+  meet({ program, pid, isKernelThread }: ProcessImage): void {
+    if (this.#byProgram.has(program)) return;
+    const isOver = program.exitNs !== undefined;
+    const path = isOver || isKernelThread ? "" : this.#readPath(pid);
+    this.#byProgram.set(program, containerIdIn(path));
   }
 
   /** "" for a program in no container, or in one that is not known. */
   of(image: ProcessImage): string {
-    return this.#byImage.get(image) ?? "";
+    return this.#byProgram.get(image.program) ?? "";
   }
 }

@@ -50,6 +50,7 @@ export const NOTHING_DONE: EbpfCounters = {
     images: 0,
     endedImages: 0,
     evictedImages: 0,
+    refusedGenerations: 0,
     refusedMappings: 0,
     procReads: 0,
     unknownLookups: 0,

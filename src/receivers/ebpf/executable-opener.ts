@@ -2,7 +2,7 @@ import { readOwnVdso } from "../../linux/own-vdso.ts";
 import { openTargetFile, type TargetProcess } from "../../linux/target-file.ts";
 import type { Missing } from "../../symbols/executable-file.ts";
 import { type IdentifiedSource, VDSO_PATH } from "../../symbols/executables.ts";
-import type { ProcessImage, ProcessMapping } from "./process-image.ts";
+import type { ProcessImage, ProcessMapping, ProgramIdentity } from "./process-image.ts";
 
 /**
  * How the file of a mapping is opened: through its process while it runs, else on the host. What
@@ -18,19 +18,19 @@ export function openerOf(
   return () => openFile(process, mapping);
 }
 
-/** A process whose image may be forgotten, and then counts as ended. */
+/** A process whose program may be forgotten with its images, and then counts as ended. */
 class RememberedProcess implements TargetProcess {
   readonly pid: number;
-  readonly #image: WeakRef<ProcessImage>;
+  readonly #program: WeakRef<ProgramIdentity>;
 
   constructor(image: ProcessImage) {
     this.pid = image.pid;
-    this.#image = new WeakRef(image);
+    this.#program = new WeakRef(image.program);
   }
 
   get exitNs(): bigint | undefined {
-    const image = this.#image.deref();
-    return image === undefined ? 0n : image.exitNs;
+    const program = this.#program.deref();
+    return program === undefined ? 0n : program.exitNs;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { TrackedImage } from "./process-image.ts";
+import type { ProcessMapping, TrackedImage } from "./process-image.ts";
 
 /** Images, running and ended: twice the process ids that a kernel has by default. */
 export const IMAGES_MAX = 65_536;
@@ -12,6 +12,16 @@ const EXIT_GRACE_NS = 5_000_000_000n;
 /** The share of the running images that goes at once when there are too many. */
 const EVICTED_SHARE = 1 / 16;
 
+/**
+ * The shortest generation. Who exchanges files faster has those samples resolved by what is mapped
+ * a moment later.
+ */
+const GENERATION_NS_MIN = 50_000_000n;
+/** Ended generations of one program, so that one does not fill the history: 3 seconds at least. */
+const GENERATIONS_MAX = 64;
+/** Mappings of the ended generations of one program together: an eighth of all. */
+const GENERATION_MAPPINGS_MAX = 65_536;
+
 /** The images of every pid, the present one and those before it, with a limit on all. */
 export class ImageHistory {
   readonly #latest = new Map<number, TrackedImage>();
@@ -20,6 +30,7 @@ export class ImageHistory {
   #endedFrom = 0;
   #size = 0;
   #evicted = 0;
+  #refusedGenerations = 0;
 
   /** All images, running and ended. */
   get size(): number {
@@ -33,6 +44,11 @@ export class ImageHistory {
   /** Images that were forgotten because there were too many. */
   get evicted(): number {
     return this.#evicted;
+  }
+
+  /** Changes of files that came too fast, or too often, for a generation of their own. */
+  get refusedGenerations(): number {
+    return this.#refusedGenerations;
   }
 
   /** The last image of a pid, which may have ended. */
@@ -68,12 +84,35 @@ export class ImageHistory {
   add(image: TrackedImage): void {
     const previous = this.#latest.get(image.pid);
     if (previous !== undefined) {
-      if (previous.exitNs === undefined) this.end(previous, image.startNs);
+      if (previous.exitNs === undefined) {
+        if (previous.program === image.program) this.#endImage(previous, image.startNs);
+        else this.end(previous, image.startNs);
+      }
       previous.next = image;
       image.previous = previous;
     }
     this.#latest.set(image.pid, image);
     this.#size++;
+  }
+
+  /**
+   * The image that takes in what its process maps at that time: a new generation when that
+   * displaces files, else the image itself.
+   */
+  generationFor(
+    image: TrackedImage,
+    mappings: readonly ProcessMapping[],
+    timeNs: bigint,
+  ): TrackedImage {
+    if (!image.isComplete || image.mappings.size === 0) return image;
+    if (!mappings.some((mapping) => image.mappings.displacesFile(mapping))) return image;
+    if (timeNs - image.startNs < GENERATION_NS_MIN || !hasRoomForGeneration(image)) {
+      this.#refusedGenerations++;
+      return image;
+    }
+    const next = image.nextGeneration(timeNs);
+    this.add(next);
+    return next;
   }
 
   /** Puts what is known now in the place of a running image of which too little was known. */
@@ -84,9 +123,10 @@ export class ImageHistory {
     this.#latest.set(image.pid, image);
   }
 
+  /** Ends an image and its program. */
   end(image: TrackedImage, exitNs: bigint): void {
-    image.exitNs = exitNs;
-    this.#ended.push(image);
+    this.#endImage(image, exitNs);
+    image.program.exitNs = exitNs;
   }
 
   /** Forgets the images that ended before, and the names of threads that did. */
@@ -114,6 +154,11 @@ export class ImageHistory {
       for (const image of byUse.slice(from, from + step)) this.#forget(image);
       this.#evicted += Math.min(step, byUse.length - from);
     }
+  }
+
+  #endImage(image: TrackedImage, exitNs: bigint): void {
+    image.exitNs = exitNs;
+    this.#ended.push(image);
   }
 
   #mappingCount(): number {
@@ -150,4 +195,15 @@ export class ImageHistory {
     image.previous = image.next = undefined;
     this.#size--;
   }
+}
+
+function hasRoomForGeneration(image: TrackedImage): boolean {
+  let count = 1;
+  let mappings = image.mappings.size;
+  let each = image.previous;
+  for (; each?.program === image.program; each = each.previous) {
+    count++;
+    mappings += each.mappings.size;
+  }
+  return count <= GENERATIONS_MAX && mappings <= GENERATION_MAPPINGS_MAX;
 }

@@ -120,3 +120,29 @@ describe("MappingSet", () => {
     assert.equal(set.size, MAPPINGS_MAX);
   });
 });
+
+describe("MappingSet.displacesFile", () => {
+  const known = { ...mapping(10, 20), inode: 7n, device: { major: 8, minor: 1 }, buildId: "ab" };
+  const cases = [
+    { name: "the same file", more: {}, displaces: false },
+    { name: "the same file under another name", more: { path: "/b" }, displaces: false },
+    { name: "another inode", more: { inode: 8n }, displaces: true },
+    { name: "another device", more: { device: { major: 8, minor: 2 } }, displaces: true },
+    { name: "another build id", more: { buildId: "cd" }, displaces: true },
+    {
+      name: "an unknown inode",
+      more: { inode: 0n, device: NO_DEVICE, buildId: "" },
+      displaces: false,
+    },
+    { name: "an unknown inode and another name", more: { inode: 0n, path: "/b" }, displaces: true },
+    { name: "anonymous memory", more: { path: "", inode: 0n, buildId: "" }, displaces: true },
+  ];
+  for (const { name, more, displaces } of cases) {
+    it(`is ${displaces} for ${name}`, () => {
+      assert.equal(
+        setOf(known).displacesFile({ ...known, start: 15n, end: 25n, ...more }),
+        displaces,
+      );
+    });
+  }
+});

@@ -1,4 +1,4 @@
-import type { ProcessMapping } from "../../linux/process-mapping.ts";
+import { isFileBacked, type ProcessMapping } from "../../linux/process-mapping.ts";
 
 /** Executable mappings of one process. A JIT with guard pages has some hundreds. */
 export const MAPPINGS_MAX = 65_536;
@@ -30,9 +30,10 @@ export class MappingSet {
     return this.#mappings;
   }
 
-  /** A set with the same mappings that changes on its own. */
+  /** A set with the same mappings and version that changes on its own. */
   fork(): MappingSet {
     const child = new MappingSet();
+    child.#version = this.#version;
     child.#starts = this.#starts;
     child.#mappings = this.#mappings;
     child.#isShared = this.#isShared = true;
@@ -42,6 +43,21 @@ export class MappingSet {
   find(address: number): ProcessMapping | undefined {
     const mapping = this.#mappings[this.#firstStartAfter(address) - 1];
     return mapping !== undefined && address < Number(mapping.end) ? mapping : undefined;
+  }
+
+  /**
+   * True when the mapping would take the place of another file, or a file and anonymous memory
+   * that of one another. Anonymous memory in the place of other such memory is what compilers at
+   * run time make all the time, and names nothing.
+   */
+  displacesFile(mapping: ProcessMapping): boolean {
+    const start = Number(mapping.start);
+    const to = this.#firstStartAfter(Number(mapping.end) - 1);
+    for (let at = Math.max(0, this.#firstStartAfter(start) - 1); at < to; at++) {
+      const known = this.#mappings[at] as ProcessMapping;
+      if (Number(known.end) > start && isOtherFile(known, mapping)) return true;
+    }
+    return false;
   }
 
   /** Adds a mapping. False when there are MAPPINGS_MAX already. */
@@ -137,5 +153,16 @@ function isSame(a: ProcessMapping, b: ProcessMapping): boolean {
     a.fileOffset === b.fileOffset &&
     a.path === b.path &&
     (a.inode === 0n || b.inode === 0n || a.inode === b.inode)
+  );
+}
+
+/** True when one is a file and the other is not, or another one as far as both know it. */
+function isOtherFile(a: ProcessMapping, b: ProcessMapping): boolean {
+  if (!isFileBacked(a) || !isFileBacked(b)) return isFileBacked(a) !== isFileBacked(b);
+  if (a.buildId !== "" && b.buildId !== "" && a.buildId !== b.buildId) return true;
+  if (a.inode === 0n || b.inode === 0n) return a.path !== b.path;
+  // A file that was renamed has another path and is the same.
+  return (
+    a.inode !== b.inode || a.device.major !== b.device.major || a.device.minor !== b.device.minor
   );
 }

@@ -1,18 +1,26 @@
 import type { ProcessMapping } from "../../linux/process-mapping.ts";
 import { MappingSet } from "./mapping-set.ts";
+import { type ScannedThread, ThreadList } from "./thread-list.ts";
 
 export type { ProcessMapping } from "../../linux/process-mapping.ts";
 
 /**
  * One program in one process: an exec makes a new image, and so does a new process with a used
- * pid. It keeps what is known of it after its end, for samples that are still on their way.
+ * pid. When another file takes the place of a mapped one, the program goes on as a new generation
+ * of its image, so that what was sampled before is still resolved by what was mapped then. An
+ * image keeps what is known of it after its end, for samples that are still on their way.
  */
 export interface ProcessImage {
   readonly pid: number;
   /** The same object for all programs that the one process runs after another. */
   readonly process: ProcessIdentity;
+  /** The same object for all generations of the one program. */
+  readonly program: ProgramIdentity;
   readonly parentPid: number | undefined;
-  /** CLOCK_MONOTONIC: when this program began, or its process when that is not known. */
+  /**
+   * CLOCK_MONOTONIC: when this program, or this generation of it, began, or its process when that
+   * is not known.
+   */
   readonly startNs: bigint;
   /** CLOCK_MONOTONIC: when it ended or was replaced; undefined while it runs. */
   readonly exitNs: bigint | undefined;
@@ -42,15 +50,18 @@ export interface KnownMappings {
 /** Stands for one process; it is only compared. */
 export type ProcessIdentity = object;
 
-/** Names of ended threads that one image keeps for samples on their way. */
-const ENDED_THREADS_MAX = 4096;
-/** Threads that one image knows: as many as the kernel gives process ids by default. */
-const THREADS_MAX = 32_768;
+/** Stands for one program in one process. */
+export interface ProgramIdentity {
+  /** CLOCK_MONOTONIC: when it ended, in its last generation; undefined while it runs. */
+  readonly exitNs: bigint | undefined;
+}
 
 export interface ImageOrigin {
   readonly pid: number;
   /** That of the image before it in the same process; a new process when there is none. */
   readonly process?: ProcessIdentity | undefined;
+  /** The generation before it, whose program and threads it has. */
+  readonly generationOf?: TrackedImage;
   readonly parentPid: number | undefined;
   readonly startNs: bigint;
   /** When the process began, which runs one program after another; undefined when not known. */
@@ -67,6 +78,7 @@ export interface ImageOrigin {
 export class TrackedImage implements ProcessImage {
   readonly pid: number;
   readonly process: ProcessIdentity;
+  readonly program: { exitNs: bigint | undefined };
   readonly isKernelThread: boolean;
   readonly mappings: MappingSet;
   startNs: bigint;
@@ -83,13 +95,14 @@ export class TrackedImage implements ProcessImage {
   next: TrackedImage | undefined;
   /** When it was last asked for or told of, in drains. */
   lastUsed = 0;
-  readonly #threads = new Map<number, Thread>();
-  readonly #endedThreads: Thread[] = [];
-  #liveThreads = 0;
+  readonly #threads: ThreadList;
 
   constructor(origin: ImageOrigin) {
     this.pid = origin.pid;
     this.process = origin.process ?? {};
+    this.program = origin.generationOf?.program ?? { exitNs: undefined };
+    this.#threads =
+      origin.generationOf === undefined ? new ThreadList() : origin.generationOf.#threads;
     this.parentPid = origin.parentPid;
     this.startNs = origin.startNs;
     this.processStartNs = origin.processStartNs;
@@ -100,8 +113,32 @@ export class TrackedImage implements ProcessImage {
     this.isComplete = origin.isComplete;
   }
 
+  /**
+   * What goes on from `startNs` when other files take the place of mapped ones: the same program
+   * with the same threads, and mappings of its own. This image keeps those that it has.
+   */
+  nextGeneration(startNs: bigint): TrackedImage {
+    const { pid, process, parentPid, processStartNs, processName, executablePath } = this;
+    const next = new TrackedImage({
+      pid,
+      process,
+      generationOf: this,
+      parentPid,
+      startNs,
+      processStartNs,
+      processName,
+      executablePath,
+      isKernelThread: this.isKernelThread,
+      mappings: this.mappings.fork(),
+      isComplete: this.isComplete,
+    });
+    next.awaitsExecutable = this.awaitsExecutable;
+    next.lastUsed = this.lastUsed;
+    return next;
+  }
+
   threadName(tid: number): string | undefined {
-    return this.#threads.get(tid)?.name || undefined;
+    return this.#threads.nameOf(tid);
   }
 
   findMapping(addressLow: number, addressHigh: number): ProcessMapping | undefined {
@@ -109,41 +146,27 @@ export class TrackedImage implements ProcessImage {
   }
 
   get liveThreads(): number {
-    return this.#liveThreads;
+    return this.#threads.live;
   }
 
   /** Names a thread, which is new or has a new name. */
   nameThread(tid: number, name: string): void {
     if (tid === this.pid) this.processName = name;
-    const known = this.#threads.get(tid);
-    if (known !== undefined && known.exitNs === undefined) {
-      known.name = name;
-      return;
-    }
-    if (this.#threads.size >= THREADS_MAX) return;
-    this.#threads.set(tid, { tid, name, exitNs: undefined });
-    this.#liveThreads++;
+    this.#threads.name(tid, name);
   }
 
   /** Notes the end of a thread. False when it was not known, or ended before. */
   endThread(tid: number, exitNs: bigint): boolean {
-    const thread = this.#threads.get(tid);
-    if (thread === undefined || thread.exitNs !== undefined) return false;
-    thread.exitNs = exitNs;
-    this.#liveThreads--;
-    this.#endedThreads.push(thread);
-    if (this.#endedThreads.length > ENDED_THREADS_MAX) this.#forgetEndedThreads(1);
-    return true;
+    return this.#threads.end(tid, exitNs);
   }
 
   get hasEndedThreads(): boolean {
-    return this.#endedThreads.length > 0;
+    return this.#threads.hasEnded;
   }
 
   /** Forgets the names of threads that ended before. */
   forgetThreadsBefore(timeNs: bigint): void {
-    const kept = this.#endedThreads.findIndex((thread) => (thread.exitNs ?? 0n) >= timeNs);
-    this.#forgetEndedThreads(kept < 0 ? this.#endedThreads.length : kept);
+    this.#threads.forgetBefore(timeNs);
   }
 
   /**
@@ -151,33 +174,11 @@ export class TrackedImage implements ProcessImage {
    * out is not added, because its end may have been told before.
    */
   setThreads(tasks: readonly ScannedThread[], timeNs: bigint): void {
-    const alive = new Set(tasks.map((task) => task.tid));
-    for (const { tid } of this.#threads.values()) {
-      if (!alive.has(tid)) this.endThread(tid, timeNs);
-    }
+    this.#threads.endOthers(new Set(tasks.map((task) => task.tid)), timeNs);
     for (const { tid, name, isExiting } of tasks) {
       if (!isExiting) this.nameThread(tid, name);
     }
   }
-
-  #forgetEndedThreads(count: number): void {
-    for (const thread of this.#endedThreads.splice(0, count)) {
-      // The id may be in use again by then.
-      if (this.#threads.get(thread.tid) === thread) this.#threads.delete(thread.tid);
-    }
-  }
-}
-
-interface ScannedThread {
-  readonly tid: number;
-  readonly name: string;
-  readonly isExiting: boolean;
-}
-
-interface Thread {
-  readonly tid: number;
-  name: string;
-  exitNs: bigint | undefined;
 }
 
 /** A program of which only the name of the first thread is known, from the sample itself. */

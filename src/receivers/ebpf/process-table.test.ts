@@ -380,3 +380,130 @@ describe("ProcessTable", () => {
     assert.equal(host.isDisposed, true);
   });
 });
+
+describe("ProcessTable, when files take the place of others", () => {
+  const program = [
+    fork(11, 50, 1),
+    exec(12, 50, "main"),
+    mmap(12.1, 50, 5000, "/bin/main"),
+    fork(12.2, 50, 50, 51),
+    rename(12.3, 50, 51, "worker"),
+    mmap(13, 50, 6000, "/lib/a.so"),
+    mmap(13, 50, 8000, ""),
+  ];
+  const pathAt = (table: ProcessTable, seconds: number, address = 6050): string | undefined =>
+    table.imageAt(50, at(seconds).timeNs)?.findMapping(address, 0)?.path;
+
+  it("keeps for each time what was mapped then", () => {
+    const table = tableAfter(new FakeHost(), ...program, mmap(15, 50, 6010, "/lib/b.so"));
+    assert.deepEqual(
+      [14.9, 15, 16].map((seconds) => pathAt(table, seconds)),
+      ["/lib/a.so", "/lib/b.so", "/lib/b.so"],
+    );
+    assert.deepEqual(
+      [pathAt(table, 14, 5050), pathAt(table, 16, 5050)],
+      ["/bin/main", "/bin/main"],
+    );
+  });
+
+  it("goes on as the same program, with its names, threads and mappings", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host, ...program, mmap(15, 50, 6000, "/lib/b.so"));
+    const [before, after] = [14, 16].map((seconds) => table.imageAt(50, at(seconds).timeNs));
+    assert.ok(before !== undefined && after !== undefined && before !== after);
+    assert.equal(after.process, before.process);
+    assert.equal(after.program, before.program);
+    assert.deepEqual([before.exitNs, after.exitNs], [at(15).timeNs, undefined]);
+    assert.equal(after.program.exitNs, undefined);
+    for (const image of [before, after]) {
+      assert.equal(`${image.processName} ${image.executablePath}`, "main /bin/main");
+      assert.deepEqual(
+        [50, 51].map((tid) => image.threadName(tid)),
+        ["main", "worker"],
+      );
+      assert.equal(image.parentPid, 1);
+    }
+    assert.equal(after.mappings.all()[0], before.mappings.all()[0]);
+    feed(host, table, exit(17, 50), exit(18, 50, 51));
+    assert.deepEqual([after.exitNs, after.program.exitNs], [at(18).timeNs, at(18).timeNs]);
+    feed(host, table, fork(20, 50, 1), exec(21, 50, "next"));
+    assert.notEqual(table.imageAt(50, at(22).timeNs)?.program, after.program);
+  });
+
+  it("has another program after an exec", () => {
+    const table = tableAfter(new FakeHost(), ...program, exec(15, 50, "next"));
+    const [before, after] = [14, 16].map((seconds) => table.imageAt(50, at(seconds).timeNs));
+    assert.equal(after?.process, before?.process);
+    assert.notEqual(after?.program, before?.program);
+    assert.equal(before?.program.exitNs, at(15).timeNs);
+  });
+
+  const changes = [
+    { name: "anonymous memory by anonymous memory", change: mmap(15, 50, 8010, ""), images: 0 },
+    { name: "a file by itself", change: mmap(15, 50, 6000, "/lib/a.so"), images: 0 },
+    { name: "nothing", change: mmap(15, 50, 7000, "/lib/b.so"), images: 0 },
+    { name: "what ends where it begins", change: mmap(15, 50, 6100, "/lib/b.so"), images: 0 },
+    { name: "a file by anonymous memory", change: mmap(15, 50, 6050, ""), images: 1 },
+    { name: "anonymous memory by a file", change: mmap(15, 50, 7950, "/lib/b.so"), images: 1 },
+  ];
+  for (const { name, change, images } of changes) {
+    it(`adds ${images} images for the displacement of ${name}`, () => {
+      const host = new FakeHost();
+      const table = tableAfter(host, ...program);
+      const before = table.counters.images;
+      feed(host, table, change);
+      assert.equal(table.counters.images, before + images);
+    });
+  }
+
+  it("forgets what was displaced before", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host, ...program, mmap(15, 50, 6000, "/lib/b.so"));
+    const { images } = table.counters;
+    table.expire(at(15.5).timeNs);
+    // The image before the exec ended as well.
+    assert.equal(table.counters.images, images - 2);
+    assert.deepEqual([pathAt(table, 14), pathAt(table, 16)], [undefined, "/lib/b.so"]);
+  });
+
+  it("holds the pace and the number of generations of a program", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host, ...program);
+    const { images } = table.counters;
+    const swaps = (from: number, count: number, seconds: number): SideBandRecord[] =>
+      Array.from({ length: count }, (_, i) =>
+        mmap(from + i * seconds, 50, 6000, i % 2 === 0 ? "/lib/b.so" : "/lib/a.so"),
+      );
+    feed(host, table, ...swaps(15, 101, 0.001));
+    assert.equal(table.counters.images, images + 3);
+    assert.equal(table.counters.refusedGenerations, 98);
+    assert.equal(pathAt(table, 15.2), "/lib/b.so");
+    feed(host, table, ...swaps(16.001, 200, 0.1));
+    assert.equal(table.counters.images, images + 64);
+    assert.equal(pathAt(table, 40), "/lib/a.so");
+    table.expire(at(39).timeNs);
+    feed(host, table, mmap(41, 50, 6000, "/lib/b.so"));
+    assert.deepEqual([pathAt(table, 40), pathAt(table, 41)], ["/lib/a.so", "/lib/b.so"]);
+  });
+
+  it("does not fill the history with the mappings of one program", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host, ...program);
+    for (let i = 0; i < 30_000; i++) host.records.push(mmap(14, 50, 10_000 + i * 100, `/${i % 2}`));
+    const { images } = table.counters;
+    feed(host, table, mmap(15, 50, 6000, "/b"), mmap(16, 50, 6000, "/a"), mmap(17, 50, 6000, "/b"));
+    assert.equal(table.counters.images, images + 2);
+    assert.equal(table.counters.refusedGenerations, 1);
+  });
+
+  it("sees it by a scan", () => {
+    const host = new FakeHost();
+    const table = tableAfter(host);
+    host.mappings = [{ pid: 1, mapping: mapping(1000, "/sbin/other") }];
+    host.seconds = 12;
+    feed(host, table, lost(11, 1));
+    const pathOf = (seconds: number): string | undefined =>
+      table.imageAt(1, at(seconds).timeNs)?.findMapping(1050, 0)?.path;
+    assert.deepEqual([pathOf(11), pathOf(13)], ["/sbin/init", "/sbin/other"]);
+  });
+});

@@ -38,6 +38,8 @@ export interface ProcessCounters {
   readonly endedImages: number;
   /** Images forgotten to hold the limits. */
   readonly evictedImages: number;
+  /** Files that took the place of others too fast, or too often, to be told apart by time. */
+  readonly refusedGenerations: number;
   /** Mappings that had no room in their process. */
   readonly refusedMappings: number;
   /** Processes that had to be read from /proc. */
@@ -156,6 +158,7 @@ export class ProcessTable implements Disposable {
       images: this.#history.size,
       endedImages: this.#history.endedSize,
       evictedImages: this.#history.evicted,
+      refusedGenerations: this.#history.refusedGenerations,
       refusedMappings: this.#refusedMappings,
       procReads: this.#procReads,
       unknownLookups: this.#unknownLookups,
@@ -206,7 +209,8 @@ export class ProcessTable implements Disposable {
   }
 
   #applyMmap({ pid, timeNs, mapping }: MmapRecord): void {
-    const image = this.#history.running(pid) ?? this.#addOrphan(pid, timeNs);
+    const running = this.#history.running(pid) ?? this.#addOrphan(pid, timeNs);
+    const image = this.#history.generationFor(running, [mapping], timeNs);
     image.lastUsed = this.#drains;
     if (!image.mappings.insert(mapping)) this.#refusedMappings++;
     if (!image.awaitsExecutable || !isFileBacked(mapping)) return;

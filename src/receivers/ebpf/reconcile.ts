@@ -32,9 +32,12 @@ export function reconcile(history: ImageHistory, sources: ProcessSources, nowNs:
   const mappingsByPid = groupMappings(scan.mappings);
   let refused = 0;
   for (const [pid, tasks] of tasksByPid) {
-    const image = imageOf(history, { pid, tasks, sources, nowNs });
+    const mappings = mappingsByPid.get(pid) ?? [];
+    const known = imageOf(history, { pid, tasks, sources, nowNs });
+    // When the files came is lost with the records that told of it.
+    const image = history.generationFor(known, mappings, nowNs);
     image.setThreads(tasks, nowNs);
-    if (!image.mappings.replaceBy(mappingsByPid.get(pid) ?? [])) refused++;
+    if (!image.mappings.replaceBy(mappings)) refused++;
     image.isComplete = true;
     if (image.liveThreads === 0) history.end(image, nowNs);
   }

@@ -333,6 +333,41 @@ describe("Unwinder", () => {
     await setup.assertEmpty();
   });
 
+  it("goes on with the next generation of a program, and only loads what is new", async () => {
+    const setup = new Setup({ "/main": KIB, "/libc": 2 * KIB, "/other": 3 * KIB });
+    const image = setup.sampled(usual());
+    await setup.unwinder.settled();
+    const before = setup.slots(100, MAIN, LIBC);
+    const next = image.nextGeneration(setup.clock.monotonicNanos());
+    next.mappings.insert(mapped(LIBC, "/other"));
+    setup.exit(image);
+    setup.running.set(100, next);
+    setup.unwinder.follow((pid) => setup.running.get(pid));
+    assert.ok(setup.maps.knows(100));
+    assert.deepEqual(setup.slots(100, MAIN), [before[0]]);
+    await setup.unwinder.settled();
+    assert.ok(setup.maps.knows(100));
+    const [main, other] = setup.slots(100, MAIN, LIBC);
+    assert.equal(main, before[0]);
+    assert.equal(setup.loader.inKernel.get(other ?? 0), "/other");
+    assert.deepEqual(setup.loader.compiled.toSorted(), ["/libc", "/main", "/other"]);
+    setup.exit(next);
+    await setup.assertEmpty();
+  });
+
+  it("goes on with the next generation that is sampled before it is followed", async () => {
+    const setup = new Setup();
+    const image = setup.sampled(usual());
+    await setup.unwinder.settled();
+    const next = image.nextGeneration(setup.clock.monotonicNanos());
+    setup.exit(image);
+    setup.running.set(100, next);
+    setup.unwinder.want(next);
+    assert.ok(setup.slots(100, MAIN, LIBC).every((slot) => slot !== undefined && slot > 0));
+    setup.exit(next);
+    await setup.assertEmpty();
+  });
+
   it("does not want what has no user stack, is not wholly known or has ended", async () => {
     const setup = new Setup();
     setup.sampled(usual(), { pid: 1, isKernelThread: true });

@@ -105,7 +105,8 @@ export class Unwinder {
     if (this.#hasEnded || image.isKernelThread || !image.isComplete || image.exitNs !== undefined)
       return;
     const known = this.#byPid.get(image.pid);
-    if (known?.image === image) {
+    if (known?.image.program === image.program) {
+      known.image = image;
       known.wants++;
       known.wantedAtNs = this.#nowNs();
       return;
@@ -128,9 +129,12 @@ export class Unwinder {
   follow(runningIn: (pid: number) => ProcessImage | undefined): void {
     const nowNs = this.#nowNs();
     for (const process of this.#byPid.values()) {
+      const { image } = process;
+      const next = image.exitNs === undefined ? image : runningIn(image.pid);
+      // What the next generation of a program still has mapped is the same objects.
+      if (next?.exitNs === undefined && next?.program === image.program) process.image = next;
       if (process.image.exitNs !== undefined) {
         this.#remove(process);
-        const next = runningIn(process.image.pid);
         if (next !== undefined) this.want(next);
       } else if (process.isDue(nowNs)) this.#load(process);
     }
@@ -349,7 +353,8 @@ function fileIdOf({ path, buildId, device, inode }: ProcessMapping): string {
 
 /** A process as the kernel knows it. */
 class UnwoundProcess {
-  readonly image: ProcessImage;
+  /** The present generation of its program. */
+  image: ProcessImage;
   readonly ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
   version = -1;
