@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { sleep } from "../../src/support/clock.ts";
-import { firstTimestamp, type ProcessSample, processSamples } from "./process-stacks.ts";
+import { lastSampledUnloaded, type ProcessSample, processSamples } from "./process-stacks.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 import {
   assertUnwound,
@@ -19,10 +19,10 @@ export interface UnwindingOptions {
   readonly settleMs?: number;
   readonly seconds?: number;
   /**
-   * The whole host is recorded, and not only these processes, and what was sampled in so many first
-   * seconds is left out: the tables of a process are loaded when it was sampled once.
+   * The whole host is recorded, and not only these processes. What was sampled of one before its
+   * tables were there is left out: its first sample asks for them.
    */
-  readonly wholeHostAfterSeconds?: number;
+  readonly isWholeHost?: boolean;
   /** The programs are told by SIGUSR1 that they are sampled. */
   readonly tells?: boolean;
   /** Called after the recording, while the programs still run. */
@@ -30,7 +30,6 @@ export interface UnwindingOptions {
 }
 
 const SETTLE_MS = 300;
-const NANOS_PER_SECOND = 1e9;
 /** How long to record for N cases that share the CPUs. */
 const SECONDS = 2;
 const SECONDS_PER_CASE = 0.2;
@@ -74,7 +73,7 @@ export async function recordCases(
   await sleep(options.settleMs ?? SETTLE_MS);
   const seconds = String(options.seconds ?? SECONDS + SECONDS_PER_CASE * cases.length);
   const pids = running.flatMap(({ process }) => ["-p", String(process.pid)]);
-  const isWholeHost = options.wholeHostAfterSeconds !== undefined;
+  const isWholeHost = options.isWholeHost === true;
   const batch = await recordBatch(
     // pprof has no room for the time of a sample.
     folder.file(isWholeHost ? "host.otlp.pb" : "processes.pb.gz"),
@@ -85,14 +84,14 @@ export async function recordCases(
     },
   );
   await options.afterwards?.(running);
-  const all = processSamples(batch, startOf(batch, options.wholeHostAfterSeconds));
+  const all = processSamples(batch, isWholeHost ? tablesLoadedAt(batch) : undefined);
   const samples = new Map<UnwindingCase, ProcessSample[]>();
   for (const one of running) samples.set(one.unwindingCase, samplesOf(one, all));
   assert.equal(samples.size, cases.length);
   return samples;
 }
 
-function startOf(batch: ProfileBatch, afterSeconds: number | undefined): bigint | undefined {
-  if (afterSeconds === undefined) return undefined;
-  return firstTimestamp(batch) + BigInt(afterSeconds * NANOS_PER_SECOND);
+function tablesLoadedAt(batch: ProfileBatch): (pid: number) => bigint {
+  const last = lastSampledUnloaded(batch);
+  return (pid) => last.get(pid) ?? 0n;
 }

@@ -28,14 +28,21 @@ export const COMPLETE = "complete";
 
 /** What stands in the place of a name, as libc.so.6+0x1098eb. */
 const placeName = /^(0x[0-9a-f]+|.*\+0x[0-9a-f]+)$/;
+/** Of a process whose tables are asked for and not there yet. */
+const NOT_LOADED = "incomplete: tables not loaded";
+
 const marker = /^\[(truncated|incomplete: .*)\]$/;
 
 /**
  * The samples/count rows of a batch.
  *
- * @param sinceUnixNano  leaves out what was sampled before; the batch has timestamps then
+ * @param sinceOf  leaves out what was sampled of a process until then, in nanoseconds since 1970;
+ *   the batch has timestamps then
  */
-export function processSamples(batch: ProfileBatch, sinceUnixNano?: bigint): ProcessSample[] {
+export function processSamples(
+  batch: ProfileBatch,
+  sinceOf?: (pid: number) => bigint,
+): ProcessSample[] {
   const samples: ProcessSample[] = [];
   const stacks = new Map<number, ReturnType<typeof userStack>>();
   for (const { profile, resource } of batch.profiles()) {
@@ -47,38 +54,44 @@ export function processSamples(batch: ProfileBatch, sinceUnixNano?: bigint): Pro
     };
     const pid = Number(text("process.pid"));
     const executablePath = text("process.executable.path");
+    const since = sinceOf?.(pid) ?? 0n;
     for (let sample = 0; sample < profile.samples.length; sample++) {
       const row = profile.samples.stack.at(sample);
       const stack = stacks.getOrInsertComputed(row, () => userStack(batch.dictionary, row));
-      const count = countSince(profile, sample, sinceUnixNano);
+      const count =
+        sinceOf === undefined
+          ? profile.samples.value.at(sample)
+          : timesOf(profile, sample).filter((time) => time > since).length;
       if (count > 0) samples.push({ pid, executablePath, ...stack, count });
     }
   }
   return samples;
 }
 
-/** When the first sample was taken, of a batch with timestamps. */
-export function firstTimestamp(batch: ProfileBatch): bigint {
-  let first: bigint | undefined;
-  for (const { profile } of batch.profiles()) {
-    const { samples } = profile;
-    for (let sample = 0; sample < samples.length; sample++) {
-      for (let at = samples.timestampStart(sample); at < samples.timestampEnd(sample); at++) {
-        const time = samples.timestampUnixNano.bigint(at);
-        if (first === undefined || time < first) first = time;
+/** When a process was last sampled while its tables were on their way; by pid. */
+export function lastSampledUnloaded(batch: ProfileBatch): Map<number, bigint> {
+  const last = new Map<number, bigint>();
+  for (const { profile, resource } of batch.profiles()) {
+    const pid = resource.resource.attributes.find(({ key }) => key === "process.pid")?.value;
+    if (pid === undefined) continue;
+    for (let sample = 0; sample < profile.samples.length; sample++) {
+      const { code } = userStack(batch.dictionary, profile.samples.stack.at(sample));
+      if (code !== NOT_LOADED) continue;
+      const key = Number(valueText(pid));
+      for (const time of timesOf(profile, sample)) {
+        if (time > (last.get(key) ?? 0n)) last.set(key, time);
       }
     }
   }
-  return first ?? 0n;
+  return last;
 }
 
-function countSince({ samples }: Profile, sample: number, sinceUnixNano?: bigint): number {
-  if (sinceUnixNano === undefined) return samples.value.at(sample);
-  let count = 0;
+function timesOf({ samples }: Profile, sample: number): bigint[] {
+  const times: bigint[] = [];
   for (let at = samples.timestampStart(sample); at < samples.timestampEnd(sample); at++) {
-    if (samples.timestampUnixNano.bigint(at) >= sinceUnixNano) count++;
+    times.push(samples.timestampUnixNano.bigint(at));
   }
-  return count;
+  return times;
 }
 
 /** Samples by result code: COMPLETE, "truncated", "incomplete: …". */
