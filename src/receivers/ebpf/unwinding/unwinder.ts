@@ -131,7 +131,6 @@ export class Unwinder {
     for (const process of this.#byPid.values()) {
       const { image } = process;
       const next = image.exitNs === undefined ? image : runningIn(image.pid);
-      // What the next generation of a program still has mapped is the same objects.
       if (next?.exitNs === undefined && next?.program === image.program) process.image = next;
       if (process.image.exitNs !== undefined) {
         this.#remove(process);
@@ -353,7 +352,7 @@ function fileIdOf({ path, buildId, device, inode }: ProcessMapping): string {
 
 /** A process as the kernel knows it. */
 class UnwoundProcess {
-  /** The present generation of its program. */
+  /** The present generation of its program; what stays mapped is the same objects in each. */
   image: ProcessImage;
   readonly ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
