@@ -107,7 +107,7 @@ describe("Symbolizer", () => {
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });
 
-  it("takes unwind tables out before it compiles others, the one that is wanted most first", async () => {
+  it("takes unwind tables out first, then compiles what is wanted most", async () => {
     await using symbolizer = new Symbolizer(oddWorker);
     const order: string[] = [];
     const target = { slots: -1, slot: 1, bytesMax: 0 };

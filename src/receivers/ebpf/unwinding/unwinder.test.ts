@@ -54,7 +54,7 @@ class Setup {
   }
 
   exit(image: TrackedImage): void {
-    image.exitNs = this.clock.monotonicNanos();
+    image.exitNs = image.program.exitNs = this.clock.monotonicNanos();
     if (this.running.get(image.pid) === image) this.running.delete(image.pid);
   }
 
@@ -189,6 +189,26 @@ describe("Unwinder", () => {
     await setup.follow();
     assert.deepEqual(setup.slots(100, HEAP, LIBC, LIBC + 0x10_8000), Array(3).fill(undefined));
     setup.exit(image);
+    await setup.assertEmpty();
+  });
+
+  it("places what was compiled for the generation before, and follows the next", async () => {
+    const setup = new Setup({ "/main": KIB, "/libc": KIB, "/late": KIB });
+    setup.loader.isHeld = true;
+    const image = setup.sampled(usual());
+    await turn();
+    const next = image.nextGeneration(setup.clock.monotonicNanos());
+    image.exitNs = setup.clock.monotonicNanos();
+    next.mappings.insert(mapped(LIBC, "/late"));
+    setup.running.set(100, next);
+    await setup.loader.release();
+    await setup.unwinder.settled();
+    assert.ok((setup.slots(100, MAIN)[0] ?? 0) > 0);
+    await setup.follow();
+    const [main, late] = setup.slots(100, MAIN, LIBC);
+    assert.equal(setup.loader.inKernel.get(main as number), "/main");
+    assert.equal(setup.loader.inKernel.get(late as number), "/late");
+    setup.exit(next);
     await setup.assertEmpty();
   });
 

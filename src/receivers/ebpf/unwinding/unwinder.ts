@@ -15,6 +15,7 @@ import {
   type RangeRules,
   type UnwindMaps,
 } from "./unwind-maps.ts";
+import { UnwoundProcess } from "./unwound-process.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
 const IDLE_MS = 600_000;
@@ -22,9 +23,6 @@ const IDLE_MS = 600_000;
 const RANGES_MAX = 4096;
 /** How often idle processes and unused tables are looked for. */
 const EXPIRE_INTERVAL_MS = 5000;
-/** After a failure, so long; then twice as long each time. */
-const RETRY_MS = 1000;
-const RETRY_MS_MAX = 300_000;
 /** How long the end waits for a table that is being compiled. */
 const END_WAIT_MS = 500;
 /** Above this an address is not exact as a number, and no user space has it. */
@@ -192,8 +190,8 @@ export class Unwinder {
     await allEnded(files.map((parts) => this.#loadFile(process, parts)));
     process.hasFailed = false;
     process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
-    if (!process.wantsRetry) process.retryMs = RETRY_MS;
-    else if (isRetry) this.#retryLater(process);
+    if (!process.wantsRetry) process.retrySoon();
+    else if (isRetry) process.retryLater(this.#nowNs());
   }
 
   /** A map is full. */
@@ -201,7 +199,7 @@ export class Unwinder {
     if (process.isGone) return;
     process.hasFailed = true;
     this.#refusedMappings += process.image.mappings.all().length - process.ranges.size;
-    this.#retryLater(process);
+    process.retryLater(this.#nowNs());
   }
 
   #mappingsOf({ image }: UnwoundProcess): readonly ProcessMapping[] {
@@ -262,6 +260,7 @@ export class Unwinder {
     executables.meet(mapping, openerOf(process.image, mapping));
     const identified = await executables.identified(mapping);
     if (isMissing(identified)) return identified;
+    if (process.isGone) return { missing: "its process has ended" };
     const table = await store.acquire(identified.file, () => process.demand);
     process.filesAsked++;
     return isMissing(table) ? table : { table, info: identified.info };
@@ -289,11 +288,6 @@ export class Unwinder {
       const { table, isFinal } = places[index] as Place;
       process.ranges.set(mapping, { keys: keys[index] as RangeKeys, table, isFinal });
     }
-  }
-
-  #retryLater(process: UnwoundProcess): void {
-    process.retryAtNs = this.#nowNs() + BigInt(process.retryMs) * 1_000_000n;
-    process.retryMs = Math.min(2 * process.retryMs, RETRY_MS_MAX);
   }
 
   #remove(process: UnwoundProcess): void {
@@ -329,12 +323,6 @@ interface Place {
   readonly isFinal: boolean;
 }
 
-interface KnownRange {
-  readonly keys: RangeKeys;
-  readonly table: StoredTable | undefined;
-  readonly isFinal: boolean;
-}
-
 function hasFile(mapping: ProcessMapping): boolean {
   return isFileBacked(mapping) || mapping.path === VDSO_PATH;
 }
@@ -348,53 +336,4 @@ async function allEnded(works: Iterable<Promise<void>>): Promise<void> {
 
 function fileIdOf({ path, buildId, device, inode }: ProcessMapping): string {
   return `${device.major}:${device.minor}:${inode} ${buildId} ${path}`;
-}
-
-/** A process as the kernel knows it. */
-class UnwoundProcess {
-  /** The present generation of its program; what stays mapped is the same objects in each. */
-  image: ProcessImage;
-  readonly ranges = new Map<ProcessMapping, KnownRange>();
-  /** The version of the mappings that are loaded. */
-  version = -1;
-  /** How often it was wanted: a measure of its share of the samples. */
-  wants = 1;
-  /** Files whose table it was given, or refused. */
-  filesAsked = 0;
-  /** The kernel walks it by tables. */
-  isKnown = false;
-  isRemoved = false;
-  /** Some of it is unwound by frame pointers because its table cannot be had for the moment. */
-  hasFallback = false;
-  /** It had no room in a map. */
-  hasFailed = false;
-  loading: Promise<void> | undefined;
-  wantedAtNs: bigint;
-  retryMs = RETRY_MS;
-  retryAtNs = 0n;
-
-  constructor(image: ProcessImage, nowNs: bigint) {
-    this.image = image;
-    this.wantedAtNs = nowNs;
-  }
-
-  /** One process with many files is not served before all others: each file that it gets counts. */
-  get demand(): number {
-    return this.wants / (1 + this.filesAsked);
-  }
-
-  get isGone(): boolean {
-    return this.isRemoved || this.image.exitNs !== undefined;
-  }
-
-  /** It is unwound only as well as can be for the moment. */
-  get wantsRetry(): boolean {
-    return this.hasFailed || this.hasFallback || !this.isKnown;
-  }
-
-  /** It has mapped something, or may have another try. */
-  isDue(nowNs: bigint): boolean {
-    const hasNews = this.version !== this.image.mappings.version;
-    return (hasNews && !this.hasFailed) || (this.wantsRetry && nowNs >= this.retryAtNs);
-  }
 }

@@ -1,0 +1,81 @@
+import type { ProcessMapping } from "../../../linux/process-mapping.ts";
+import type { ProcessImage } from "../process-image.ts";
+import type { StoredTable } from "./table-store.ts";
+import type { RangeKeys } from "./unwind-maps.ts";
+
+/** After a failure, so long; then twice as long each time. */
+const RETRY_MS = 1000;
+const RETRY_MS_MAX = 300_000;
+
+/** A mapping that is in the kernel. */
+export interface KnownRange {
+  readonly keys: RangeKeys;
+  readonly table: StoredTable | undefined;
+  /** False when a table may be had at another time. */
+  readonly isFinal: boolean;
+}
+
+/** A process as the kernel knows it. */
+export class UnwoundProcess {
+  /** The present generation of its program; what stays mapped is the same objects in each. */
+  image: ProcessImage;
+  readonly ranges = new Map<ProcessMapping, KnownRange>();
+  /** The version of the mappings that are loaded. */
+  version = -1;
+  /** How often it was wanted: a measure of its share of the samples. */
+  wants = 1;
+  /** Files whose table it was given, or refused. */
+  filesAsked = 0;
+  /** The kernel walks it by tables. */
+  isKnown = false;
+  isRemoved = false;
+  /** Some of it is unwound by frame pointers because its table cannot be had for the moment. */
+  hasFallback = false;
+  /** It had no room in a map. */
+  hasFailed = false;
+  loading: Promise<void> | undefined;
+  wantedAtNs: bigint;
+  /** When it may have another try. */
+  retryAtNs = 0n;
+  #retryMs = RETRY_MS;
+
+  constructor(image: ProcessImage, nowNs: bigint) {
+    this.image = image;
+    this.wantedAtNs = nowNs;
+  }
+
+  /**
+   * One process with many files is not served before all others: each file that it gets counts.
+   * One that has ended is served last.
+   */
+  get demand(): number {
+    if (this.isGone) return 0;
+    return this.wants / (1 + this.filesAsked);
+  }
+
+  /** Its program has ended, or nobody wants it any more. */
+  get isGone(): boolean {
+    return this.isRemoved || this.image.program.exitNs !== undefined;
+  }
+
+  /** It is unwound only as well as can be for the moment. */
+  get wantsRetry(): boolean {
+    return this.hasFailed || this.hasFallback || !this.isKnown;
+  }
+
+  retryLater(nowNs: bigint): void {
+    this.retryAtNs = nowNs + BigInt(this.#retryMs) * 1_000_000n;
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
+  }
+
+  /** After a success: the next failure is the first again. */
+  retrySoon(): void {
+    this.#retryMs = RETRY_MS;
+  }
+
+  /** It has mapped something, or may have another try. */
+  isDue(nowNs: bigint): boolean {
+    const hasNews = this.version !== this.image.mappings.version;
+    return (hasNews && !this.hasFailed) || (this.wantsRetry && nowNs >= this.retryAtNs);
+  }
+}
