@@ -58,6 +58,16 @@ class Setup {
     if (this.running.get(image.pid) === image) this.running.delete(image.pid);
   }
 
+  /** The program goes on, with what it maps anew in place of what was there. */
+  nextGeneration(image: TrackedImage, ...displacing: readonly ProcessMapping[]): TrackedImage {
+    const nowNs = this.clock.monotonicNanos();
+    const next = image.nextGeneration(nowNs);
+    for (const mapping of displacing) next.mappings.insert(mapping);
+    image.exitNs = nowNs;
+    this.running.set(image.pid, next);
+    return next;
+  }
+
   async follow(advanceMs = 0): Promise<void> {
     this.clock.advance(advanceMs);
     this.unwinder.follow((pid) => this.running.get(pid));
@@ -197,10 +207,7 @@ describe("Unwinder", () => {
     setup.loader.isHeld = true;
     const image = setup.sampled(usual());
     await turn();
-    const next = image.nextGeneration(setup.clock.monotonicNanos());
-    image.exitNs = setup.clock.monotonicNanos();
-    next.mappings.insert(mapped(LIBC, "/late"));
-    setup.running.set(100, next);
+    const next = setup.nextGeneration(image, mapped(LIBC, "/late"));
     await setup.loader.release();
     await setup.unwinder.settled();
     assert.ok((setup.slots(100, MAIN)[0] ?? 0) > 0);
@@ -358,10 +365,7 @@ describe("Unwinder", () => {
     const image = setup.sampled(usual());
     await setup.unwinder.settled();
     const before = setup.slots(100, MAIN, LIBC);
-    const next = image.nextGeneration(setup.clock.monotonicNanos());
-    next.mappings.insert(mapped(LIBC, "/other"));
-    setup.exit(image);
-    setup.running.set(100, next);
+    const next = setup.nextGeneration(image, mapped(LIBC, "/other"));
     setup.unwinder.follow((pid) => setup.running.get(pid));
     assert.ok(setup.maps.knows(100));
     assert.deepEqual(setup.slots(100, MAIN), [before[0]]);
@@ -379,9 +383,7 @@ describe("Unwinder", () => {
     const setup = new Setup();
     const image = setup.sampled(usual());
     await setup.unwinder.settled();
-    const next = image.nextGeneration(setup.clock.monotonicNanos());
-    setup.exit(image);
-    setup.running.set(100, next);
+    const next = setup.nextGeneration(image);
     setup.unwinder.want(next);
     assert.ok(setup.slots(100, MAIN, LIBC).every((slot) => slot !== undefined && slot > 0));
     setup.exit(next);
