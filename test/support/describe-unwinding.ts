@@ -62,11 +62,11 @@ export async function recordCases(
   cases: readonly UnwindingCase[],
   options: Omit<UnwindingOptions, "skip">,
 ): Promise<Map<UnwindingCase, ProcessSample[]>> {
-  await using started = new AsyncDisposableStack();
   using folder = temporaryFolder();
+  await using started = new AsyncDisposableStack();
   const running: RunningCase[] = [];
   for (const unwindingCase of cases) {
-    const one = await startCase(unwindingCase);
+    const one = await startCase(unwindingCase, folder.path);
     started.use(one.process);
     running.push(one);
   }

@@ -60,12 +60,16 @@ const PERF_EVENT_LINK = "anon_inode:[perf_event]";
 /** A third of a usual process's weight. */
 const NICENESS = "5";
 
-/** Starts a case; its process ends with the test that disposes of it. */
-export async function startCase(unwindingCase: UnwindingCase): Promise<RunningCase> {
+/**
+ * Starts a case; its process ends with the test that disposes of it.
+ *
+ * @param cwd  where runtimes leave what they log
+ */
+export async function startCase(unwindingCase: UnwindingCase, cwd: string): Promise<RunningCase> {
   const env = { ...process.env, ...unwindingCase.env };
   // The profiler is to start as fast beside many busy programs as beside one.
   const words = ["-n", NICENESS, ...unwindingCase.command];
-  return { unwindingCase, process: await startCommand("nice", words, { env }) };
+  return { unwindingCase, process: await startCommand("nice", words, { env, cwd }) };
 }
 
 /**
