@@ -32,10 +32,14 @@ lint: setup ## check format, lint and import rules with Biome, types with tsc
 format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
 
-bench: setup ## measure the codecs, a recording and the agent, beside their peers
+bench: setup ## measure the codecs, a recording, the agent and unwinding, beside their peers
 	@$(node) test/bench/profile-decode.ts
 	@$(node) test/bench/record-cost.ts
 	@$(node) test/bench/agent-cost.ts
+	@$(node) test/bench/unwinding-kernel.ts
+	@$(node) test/bench/unwinding-agent.ts
+	@$(node) test/bench/unwinding-start.ts
+	@$(node) test/bench/unwinding-files.ts
 
 soak: setup ## run the agent under churn for ten minutes and see that it does not grow
 	@$(node) test/load/churn.ts --minutes 10
