@@ -17,12 +17,12 @@ import { type ProgramStats, programStatistics, samplingStats } from "./program-s
  * What a sample costs in the kernel, by the kernel's own statistics of the program that samples,
  * at the frequency of config/agent.yaml: by unwind tables, and by frame pointers alone. One
  * process is sampled while all CPUs are busy; what the runs in others cost is measured apart and
- * taken off: `node test/bench/unwinding-kernel.ts [SECONDS]` (of a round, 3 when not given).
+ * taken off: `node test/bench/unwinding-kernel.ts [SECONDS]` (of a round, 2.5 when not given).
  */
 
 const FREQUENCY_HZ = 99;
 const ROUNDS = 5;
-const roundMs = 1000 * Number(process.argv[2] ?? 3);
+const roundMs = 1000 * Number(process.argv[2] ?? 2.5);
 /** Longer than all rounds. */
 const BUSY_SECONDS = "600";
 /** Until a program does nothing but what it is to be sampled in, compiled. */
