@@ -105,7 +105,7 @@ fetch_root() {
   update "$user_suite"
   echo "kernels: fetching the user space for $arch"
   rm -rf "$root.partial"
-  unpack "$user_suite" "$root.partial" busybox-static libc6 libgcc-s1 libstdc++6 libatomic1 \
+  unpack "$user_suite" "$root.partial" busybox-static dash libc6 libgcc-s1 libstdc++6 libatomic1 \
     libbpf1 libelf1 zlib1g libc6-dev libgcc-12-dev linux-libc-dev
   mv "$root.partial" "$root"
 }

@@ -1,5 +1,6 @@
-// A known chain of calls for a given CPU time: main, DEPTH × descend, then a leaf that computes,
-// or that the kernel and the vdso work for; and the same in a thread of its own.
+// A known chain of calls for a given CPU time: main, work, DEPTH × descend, then a leaf that
+// computes; with `everything` also leaves that the kernel and the vdso work for, and threads of
+// their own that do the same, one at a time: another CPU stays free.
 //
 //   calls DEPTH CPU_SECONDS compute|everything
 //
@@ -17,10 +18,11 @@
 
 enum { READ_BYTES = 1 << 16, ROUNDS_PER_LOOK = 64 };
 
+#define TURN_SECONDS 0.2
+
 static volatile unsigned long sink;
 static int zero_fd;
 static long depth;
-static double seconds;
 
 static double thread_cpu_seconds(void) {
   struct timespec now;
@@ -58,7 +60,7 @@ KEEP static unsigned long descend(long levels, leaf call) {
 }
 
 KEEP static void work(int everything) {
-  const double until = thread_cpu_seconds() + seconds;
+  const double until = thread_cpu_seconds() + TURN_SECONDS;
   do {
     for (int i = 0; i < ROUNDS_PER_LOOK; i++) descend(depth, compute);
     for (int i = 0; everything && i < ROUNDS_PER_LOOK; i++) {
@@ -66,6 +68,7 @@ KEEP static void work(int everything) {
       descend(depth, ask_clock);
     }
   } while (thread_cpu_seconds() < until);
+  sink++;
 }
 
 KEEP static void *in_thread(void *argument) {
@@ -77,12 +80,17 @@ KEEP static void *in_thread(void *argument) {
 int main(int argc, char **argv) {
   if (argc != 4) return 2;
   depth = atol(argv[1]);
-  seconds = atof(argv[2]);
+  const double turns = atof(argv[2]) / TURN_SECONDS;
   const int everything = strcmp(argv[3], "everything") == 0;
   zero_fd = open("/dev/zero", O_RDONLY);
-  pthread_t thread;
-  if (everything && pthread_create(&thread, NULL, in_thread, NULL) != 0) return 1;
-  work(everything);
-  if (everything) pthread_join(thread, NULL);
+  for (int turn = 0; turn < turns; turn++) {
+    pthread_t thread;
+    if (!everything || turn % 2 == 0) {
+      work(everything);
+    } else if (pthread_create(&thread, NULL, in_thread, NULL) != 0 ||
+               pthread_join(thread, NULL) != 0) {
+      return 1;
+    }
+  }
   return 0;
 }
