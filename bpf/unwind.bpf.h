@@ -269,7 +269,8 @@ static __always_inline int special_step(struct walk *walk, const struct rule *ru
 	case SPECIAL_SIGNAL:
 		return signal_step(walk, rule);
 	case SPECIAL_GAP:
-		return walk->fp ? RESULT_NO_RULE : RESULT_COMPLETE;
+		/* In the innermost frame a register that is zero means nothing. */
+		return walk->fp || walk->has_registers ? RESULT_NO_RULE : RESULT_COMPLETE;
 	default:
 		return RESULT_NO_RULE;
 	}

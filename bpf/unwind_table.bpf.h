@@ -3,7 +3,7 @@
  * Where the rule for an address stands: pid and address → mapping → table → row.
  *
  *   processes   which processes have mappings in here
- *   mappings    a process's executable ranges, each split into aligned powers of two
+ *   mappings    a program's executable ranges, each split into aligned powers of two
  *   tables      for each file one array of blocks of 64 bytes; first a word for each page of
  *               64 KiB of addresses (its first row, and the one after its last), then the rows
  *
@@ -33,7 +33,7 @@
 /* A page has a row a byte at most: 2^16 rows are 2^13 blocks, and one more may precede them. */
 #define BLOCK_SEARCH_STEPS_MAX 14
 
-#define PID_PREFIX_BITS 32
+#define OWNER_PREFIX_BITS 32
 
 struct block {
 	u64 words[BLOCK_WORDS];
@@ -42,7 +42,7 @@ struct block {
 /* The address bits stand from the most significant byte on, as the trie compares them. */
 struct mapping_key {
 	u32 prefix_bits;
-	u32 tgid_be;
+	u32 owner_be;
 	u64 address_be;
 };
 
@@ -55,7 +55,10 @@ struct mapping {
 	u32 page_count;
 };
 
-/* Process id → whose mappings hold: its own, or those of the process that it was forked from. */
+/*
+ * Process id → the owner of its mappings: one number for each program that was ever loaded, so that
+ * a child which outlives its parent's program is never walked by those of the next one.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PROCESSES_MAX);
@@ -88,11 +91,11 @@ struct {
 } tables SEC(".maps");
 
 /* Copies the mapping that holds `address`. False when there is none. */
-static __always_inline bool find_mapping(u32 tgid, u64 address, struct mapping *into)
+static __always_inline bool find_mapping(u32 owner, u64 address, struct mapping *into)
 {
 	struct mapping_key key = {
-		.prefix_bits = PID_PREFIX_BITS + 64,
-		.tgid_be = __builtin_bswap32(tgid),
+		.prefix_bits = OWNER_PREFIX_BITS + 64,
+		.owner_be = __builtin_bswap32(owner),
 		.address_be = __builtin_bswap64(address),
 	};
 	struct mapping *mapping;

@@ -39,7 +39,7 @@ struct walk {
 	u64 ip;
 	u64 sp;
 	u64 fp;
-	/* The process whose mappings hold for this one; 0 when none do. */
+	/* Of the mappings that hold for the process; 0 when none do. */
 	u32 owner;
 	u32 switches;
 	/* All registers are known: in the innermost frame, and in what a signal interrupted. */

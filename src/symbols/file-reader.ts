@@ -23,6 +23,8 @@ import {
 const DEADLINE_MS = 1000;
 /** The kernel's own list is no hostile input. */
 const KERNEL_DEADLINE_MS = 5000;
+/** What compiles tables is loaded with the first one. */
+const FIRST_TABLE_FACTOR = 1.5;
 /**
  * CPU time that a worker's start takes on a busy machine of today, at most. One that takes more is
  * slower, as a small board or an emulator is, and gives a file so much more, up to the factor.
@@ -209,8 +211,8 @@ export class FileReader implements AsyncDisposable {
     const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
     // The first table has the worker load what compiles tables: not the file's fault, either.
     const isFirstTable = current.request.kind === "load-unwind-table" && !this.#hasTableLoader;
-    const isAboutFile = "file" in current.request && !isFirstTable;
-    const usualMs = isAboutFile ? deadlineMs : kernelDeadlineMs;
+    const fileMs = isFirstTable ? FIRST_TABLE_FACTOR * deadlineMs : deadlineMs;
+    const usualMs = "file" in current.request ? fileMs : kernelDeadlineMs;
     const limitMs = Math.round(this.#slowness * usualMs);
     this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }

@@ -136,7 +136,7 @@ class Bench implements AsyncDisposable {
 
   /** From here on the process is known, its code mapped but for the first part's table. */
   know(): void {
-    assert.ok(this.#maps.know(this.#pid));
+    assert.ok(this.#maps.know(this.#pid, this.#pid));
     this.#maps.addRanges(this.#pid, [
       { start: ANONYMOUS, end: GUESSED, ...BY_FRAME_POINTERS },
       { start: GUESSED, end: CODE_END, ...BY_GUESS },

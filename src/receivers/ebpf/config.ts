@@ -79,8 +79,8 @@ export const ebpfConfig = object({
   }),
   unwind_cache_directory: text({
     doc:
-      "Folder in which compiled unwind tables are kept for the next start; `none` keeps none. Not " +
-      "given: /var/cache/obsforge for root, or what systemd's CacheDirectory= or XDG say.",
+      "Folder in which compiled unwind tables are kept for the next start; `none` keeps none. " +
+      "Not given: /var/cache/obsforge for root, or what systemd's CacheDirectory= or XDG say.",
     default: "",
   }),
   error_mode: choice(["propagate", "ignore"], {

@@ -16,6 +16,7 @@ import type { ProcessIdentity } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import type { Running, WindowState } from "./running.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
+import { loadChosen } from "./unwinding/load-chosen.ts";
 import { startUnwinder } from "./unwinding/start-unwinder.ts";
 
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
@@ -116,22 +117,15 @@ export class EbpfReceiver implements Receiver {
         isReporting: false,
         report: Promise.resolve(),
       };
-      await this.#loadChosen(this.#running);
+      await loadChosen(unwinder, processes, {
+        pids: this.#config.pids,
+        clock: this.#context.clock,
+      });
       sampler.resume();
     } catch (error) {
       processes[Symbol.dispose]();
       throw error;
     }
-  }
-
-  /** The processes that the user named are whole from their first sample on. */
-  async #loadChosen({ processes, unwinder }: Running): Promise<void> {
-    const nowNs = this.#context.clock.monotonicNanos();
-    for (const pid of this.#config.pids ?? []) {
-      const image = processes.imageAt(pid, nowNs);
-      if (image !== undefined) unwinder.want(image);
-    }
-    await unwinder.settled();
   }
 
   /** Sends what was sampled up to now, then gives everything back. */

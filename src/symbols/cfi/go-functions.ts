@@ -40,6 +40,7 @@ const STACK_CHECKS: readonly { readonly mask: number; readonly bits: number }[] 
   // ldr x16, [x28, #16]
   { mask: 0xffff_ffff, bits: 0xf940_0b90 },
 ];
+/** Enough to tell one share of functions from another. */
 const SAMPLED_FUNCTIONS = 64;
 const USUAL_SHARE_MIN = 0.25;
 const WORD_BYTES = 8;

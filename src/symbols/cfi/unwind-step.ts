@@ -164,7 +164,7 @@ class FrameStep {
   }
 
   special(): UnwindStep {
-    const { fp } = this.#registers;
+    const { fp, isExact } = this.#registers;
     switch (this.#rule.register) {
       case SPECIAL_END:
         return { end: "undefined_return_address" };
@@ -173,7 +173,8 @@ class FrameStep {
       case SPECIAL_FRAME_POINTER:
         return this.#framePointer();
       case SPECIAL_GAP:
-        return fp === 0n ? { end: "zero_frame_pointer" } : { failed: "no_rule" };
+        // In the innermost frame a register that is zero means nothing.
+        return fp === 0n && !isExact ? { end: "zero_frame_pointer" } : { failed: "no_rule" };
       default:
         return { failed: "no_rule" };
     }

@@ -39,7 +39,7 @@ export interface UnwindRange extends RangeRules {
 /** struct mapping_key and struct mapping. */
 const KEY_BYTES = 16;
 const VALUE_BYTES = 32;
-const PID_BITS = 32;
+const OWNER_BITS = 32;
 
 /** The keys of a range in the trie. */
 export type RangeKeys = Uint8Array<ArrayBuffer>;
@@ -58,14 +58,15 @@ export class UnwindMaps {
   }
 
   /**
-   * Adds ranges of a process, which overlap neither one another nor those that are there; one that
+   * Adds ranges of a program, which overlap neither one another nor those that are there; one that
    * is there gets other rules.
    *
+   * @param owner  the program's number, which no other ever has
    * @returns for each its keys
    * @throws CollectorError  the map is full; then none of them is in it
    */
-  addRanges(pid: number, ranges: readonly UnwindRange[]): RangeKeys[] {
-    const keys = ranges.map((range) => keysOf(pid, range));
+  addRanges(owner: number, ranges: readonly UnwindRange[]): RangeKeys[] {
+    const keys = ranges.map((range) => keysOf(owner, range));
     const allKeys = concatenated(keys);
     const count = allKeys.byteLength / KEY_BYTES;
     if (count === 0) return keys;
@@ -90,9 +91,9 @@ export class UnwindMaps {
    * From now on the process is unwound by its tables, and so are the children that it will have,
    * until they run another program. False when there are too many processes.
    */
-  know(pid: number): boolean {
+  know(pid: number, owner: number): boolean {
     try {
-      this.#maps.processes.update(pidKey(pid), pidKey(pid));
+      this.#maps.processes.update(word(pid), word(owner));
       return true;
     } catch {
       return false;
@@ -101,23 +102,23 @@ export class UnwindMaps {
 
   /** From now on the process is unwound by frame pointers alone. */
   forget(pid: number): void {
-    this.#maps.processes.delete(pidKey(pid));
+    this.#maps.processes.delete(word(pid));
   }
 }
 
-function pidKey(pid: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(pid).buffer);
+function word(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
-function keysOf(pid: number, { start, end }: UnwindRange): RangeKeys {
+function keysOf(owner: number, { start, end }: UnwindRange): RangeKeys {
   const prefixes = addressPrefixes(start, end);
   const keys = new Uint8Array(prefixes.length * KEY_BYTES);
   const view = new DataView(keys.buffer);
   for (const [index, { address, bits }] of prefixes.entries()) {
     const at = index * KEY_BYTES;
-    view.setUint32(at, PID_BITS + bits, true);
+    view.setUint32(at, OWNER_BITS + bits, true);
     // The trie compares from the first byte on: the rest is big endian.
-    view.setUint32(at + 4, pid, false);
+    view.setUint32(at + 4, owner, false);
     view.setBigUint64(at + 8, BigInt(address), false);
   }
   return keys;

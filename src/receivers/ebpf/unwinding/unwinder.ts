@@ -70,6 +70,8 @@ export const NOTHING_UNWOUND: UnwinderCounters = {
 export class Unwinder {
   readonly #options: UnwinderOptions;
   readonly #byPid = new Map<number, UnwoundProcess>();
+  /** 0 is nobody. 32 bits last for a thousand programs a second and fifty days. */
+  #nextOwner = 1;
   #refused = 0;
   #refusedMappings = 0;
   #expiredAtNs = 0n;
@@ -114,7 +116,7 @@ export class Unwinder {
       this.#refused++;
       return;
     }
-    const process = new UnwoundProcess(image, this.#nowNs());
+    const process = new UnwoundProcess(image, this.#nextOwner++, this.#nowNs());
     this.#byPid.set(image.pid, process);
     this.#load(process);
   }
@@ -219,7 +221,7 @@ export class Unwinder {
     this.#place(process, anonymous, () => ({ rules: BY_FRAME_POINTERS, isFinal: true }));
     this.#place(process, files, () => ({ rules: BY_GUESS, isFinal: false }));
     if (process.isKnown) return;
-    process.isKnown = this.#options.maps.know(process.image.pid);
+    process.isKnown = this.#options.maps.know(process.image.pid, process.owner);
     if (!process.isKnown) this.#refused++;
   }
 
@@ -279,7 +281,7 @@ export class Unwinder {
     });
     let keys: RangeKeys[];
     try {
-      keys = this.#options.maps.addRanges(process.image.pid, ranges);
+      keys = this.#options.maps.addRanges(process.owner, ranges);
     } catch (error) {
       for (const mapping of mappings) process.ranges.delete(mapping);
       throw error;

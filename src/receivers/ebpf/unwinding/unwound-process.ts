@@ -19,6 +19,7 @@ export interface KnownRange {
 export class UnwoundProcess {
   /** The present generation of its program; what stays mapped is the same objects in each. */
   image: ProcessImage;
+  readonly owner: number;
   readonly ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
   version = -1;
@@ -39,8 +40,10 @@ export class UnwoundProcess {
   retryAtNs = 0n;
   #retryMs = RETRY_MS;
 
-  constructor(image: ProcessImage, nowNs: bigint) {
+  /** @param owner  its number in the kernel, which no other program ever has */
+  constructor(image: ProcessImage, owner: number, nowNs: bigint) {
     this.image = image;
+    this.owner = owner;
     this.wantedAtNs = nowNs;
   }
 

@@ -199,13 +199,15 @@ export class FakeMapSet implements UnwindMapSet {
     return this.processes.lookup(new Uint8Array(Uint32Array.of(pid).buffer), new Uint8Array(4));
   }
 
-  /** The range with the longest prefix of the address, as the trie finds it. */
+  /** The range with the longest prefix of the address, as the kernel finds it. */
   find(pid: number, address: number): FoundRange | undefined {
+    const owner = new Uint8Array(4);
+    if (!this.processes.lookup(new Uint8Array(Uint32Array.of(pid).buffer), owner)) return undefined;
     for (let bits = 64; bits >= 0; bits--) {
       const key = new Uint8Array(16);
       const view = new DataView(key.buffer);
       view.setUint32(0, 32 + bits, true);
-      view.setUint32(4, pid, false);
+      view.setUint32(4, new DataView(owner.buffer).getUint32(0, true), false);
       const mask = bits === 0 ? 0n : (2n ** BigInt(bits) - 1n) << BigInt(64 - bits);
       view.setBigUint64(8, BigInt(address) & mask, false);
       const value = new Uint8Array(32);
