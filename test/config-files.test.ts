@@ -191,7 +191,14 @@ describe("a configuration of OpenTelemetry's eBPF profiler", () => {
   }
 
   it("knows every key of the receiver that is not ours", () => {
-    const ours = ["pids", "timestamps", "cpu_limit", "ring_bytes"];
+    const ours = [
+      "pids",
+      "timestamps",
+      "cpu_limit",
+      "ring_bytes",
+      "unwind_table_bytes",
+      "unwind_cache_directory",
+    ];
     const known = Object.keys(definitions.find("receiver", "profiling")?.config.info.fields ?? {});
     const tried = keys.map(({ yaml }) => yaml.slice(0, yaml.indexOf(":")));
     assert.deepEqual(known.filter((key) => !ours.includes(key)).sort(), tried.sort());

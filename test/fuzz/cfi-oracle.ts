@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { NaiveFde, NaiveUnwinder } from "../../src/symbols/cfi/testing/naive-unwinder.ts";
-import { FP_UNDEFINED } from "../../src/symbols/cfi/unwind-rows.ts";
-import { findRule, unwindStep } from "../../src/symbols/cfi/unwind-step.ts";
+import { CFA_DEREF, FP_UNDEFINED } from "../../src/symbols/cfi/unwind-rows.ts";
+import { findRule, type UnwindRule, unwindStep } from "../../src/symbols/cfi/unwind-step.ts";
 import type { UnwindTable } from "../../src/symbols/cfi/unwind-table.ts";
 import type { CfiRegisters } from "./cfi-grammar.ts";
 import type { Random } from "./mutate.ts";
@@ -66,6 +66,7 @@ export function compareStep(
     if (step.failed === "no_progress") assert.ok(expected.sp <= sp, `${where}: no progress`);
     return step.failed === "no_progress" ? "same" : "cannot";
   }
+  if (isOfCallSite(rule)) return "no oracle";
   const { caller } = step;
   assert.equal(caller.sp, expected.sp, `${where}: sp`);
   const addressMask = isX86 ? MASK : ARM64_ADDRESS_MASK;
@@ -75,6 +76,15 @@ export function compareStep(
   const expectedFp = expected.fp === "undefined" ? 0n : expected.fp;
   if (!isFpUnknown) assert.equal(caller.fp, expectedFp, `${where}: fp`);
   return "same";
+}
+
+/**
+ * Within a call instruction the table may say where the callee has saved the register that the FDE
+ * names: the leaf, which this interpreter unwinds, never stands there.
+ */
+function isOfCallSite(rule: UnwindRule | undefined): boolean {
+  const DWARF_RSP = 7;
+  return rule?.kind === CFA_DEREF && rule.register === DWARF_RSP && rule.cfaOffset < 0;
 }
 
 /** Undefined for what the interpreter was not made for: it believes its input. */
