@@ -331,6 +331,23 @@ describe("Unwinder", () => {
     await setup.assertEmpty();
   });
 
+  it("takes of huge mappings only those that leave room for other processes", async () => {
+    const setup = new Setup();
+    const bytes = 0x1000_0000;
+    const huge = Array.from({ length: 1000 }, (_, at) => ({
+      ...mapped(0x2_0000_0000 + at * bytes, ""),
+      start: BigInt(0x2_0000_0000 + at * bytes) + 4096n,
+      end: BigInt(0x2_0000_0000 + (at + 1) * bytes) - 4096n,
+    }));
+    const image = setup.sampled([...huge, mapped(MAIN, "/main")]);
+    await setup.unwinder.settled();
+    assert.ok(setup.slots(100, MAIN).every((slot) => slot !== undefined && slot > 0));
+    assert.ok(setup.maps.mappings.entries.size <= 8192, `${setup.maps.mappings.entries.size} keys`);
+    assert.ok(setup.unwinder.counters.refusedMappings > 0);
+    setup.exit(image);
+    await setup.assertEmpty();
+  });
+
   it("leaves a process out that has no room in the map, and tries again", async () => {
     const setup = new Setup();
     setup.maps.mappings.entriesMax = 5;

@@ -6,6 +6,7 @@ import { type ExecutableInfo, isMissing, type Missing } from "../../../symbols/e
 import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
 import { openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
+import { addressPrefixes } from "./address-prefixes.ts";
 import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
 import {
   BY_FRAME_POINTERS,
@@ -19,8 +20,11 @@ import { UnwoundProcess } from "./unwound-process.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
 const IDLE_MS = 600_000;
-/** Ranges of one process: what has more shall not fill the map for all others. */
+/** Ranges of one process, and keys: what has more shall not fill the map for all others. */
 const RANGES_MAX = 4096;
+const KEYS_MAX = 8192;
+/** Keys of one range: two for each bit of a page's number. */
+const RANGE_KEYS_MAX = 72;
 /** How often idle processes and unused tables are looked for. */
 const EXPIRE_INTERVAL_MS = 5000;
 /** How long the end waits for a table that is being compiled. */
@@ -206,11 +210,12 @@ export class Unwinder {
 
   #mappingsOf({ image }: UnwoundProcess): readonly ProcessMapping[] {
     const mappings = image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
-    if (mappings.length <= RANGES_MAX) return mappings;
-    this.#refusedMappings += mappings.length - RANGES_MAX;
+    if (mappings.length <= KEYS_MAX / RANGE_KEYS_MAX) return mappings;
     // A compiler at run time makes thousands of others, which keep frame pointers.
     const others = mappings.filter((mapping) => !hasFile(mapping));
-    return [...mappings.filter(hasFile), ...others].slice(0, RANGES_MAX);
+    const kept = withinKeys([...mappings.filter(hasFile), ...others].slice(0, RANGES_MAX));
+    this.#refusedMappings += mappings.length - kept.length;
+    return kept;
   }
 
   /** @throws CollectorError  a map is full; the process stays as it was */
@@ -323,6 +328,17 @@ interface Place {
   readonly table?: StoredTable;
   /** False when a table may be had at another time. */
   readonly isFinal: boolean;
+}
+
+/** Those that have room in one process's share of the trie, which a few large ones may fill. */
+function withinKeys(mappings: readonly ProcessMapping[]): ProcessMapping[] {
+  let keys = 0;
+  return mappings.filter(({ start, end }) => {
+    const needed = addressPrefixes(Number(start), Number(end)).length;
+    if (keys + needed > KEYS_MAX) return false;
+    keys += needed;
+    return true;
+  });
 }
 
 function hasFile(mapping: ProcessMapping): boolean {
