@@ -331,6 +331,28 @@ describe("Unwinder", () => {
     await setup.assertEmpty();
   });
 
+  it("walks nothing by a table that is unmapped while another file is compiled", async () => {
+    const setup = new Setup({ "/main": KIB, "/a": KIB, "/b": KIB, "/slow": KIB });
+    const image = setup.sampled([mapped(MAIN, "/main"), mapped(LIBC, "/a")]);
+    await setup.follow();
+    assert.ok((setup.slots(100, LIBC)[0] ?? 0) > 0);
+    setup.loader.isHeld = true;
+    image.mappings.insert(mapped(HEAP, "/slow"));
+    setup.unwinder.follow(() => image);
+    await turn();
+    image.mappings.insert(mapped(LIBC, "/b"));
+    setup.unwinder.follow(() => image);
+    assert.deepEqual(setup.slots(100, LIBC), [0], "a guess, until its own table is there");
+    assert.ok((setup.slots(100, MAIN)[0] ?? 0) > 0);
+    await setup.loader.release();
+    await setup.follow();
+    await setup.follow();
+    const [slot] = setup.slots(100, LIBC);
+    assert.equal(setup.loader.inKernel.get(slot as number), "/b");
+    setup.exit(image);
+    await setup.assertEmpty();
+  });
+
   it("takes of huge mappings only those that leave room for other processes", async () => {
     const setup = new Setup();
     const bytes = 0x1000_0000;

@@ -170,7 +170,10 @@ export class Unwinder {
   }
 
   #load(process: UnwoundProcess): void {
-    if (process.loading !== undefined) return;
+    if (process.loading !== undefined) {
+      this.#followWhileLoading(process);
+      return;
+    }
     process.loading = this.#loadNow(process)
       .catch(() => this.#refuse(process))
       .finally(() => {
@@ -186,11 +189,11 @@ export class Unwinder {
     const isRetry = this.#nowNs() >= process.retryAtNs;
     const missing = mappings.filter((mapping) => {
       const range = process.ranges.get(mapping);
-      return range === undefined || (isRetry && !range.isFinal);
+      const isNew = range === undefined || process.unasked.has(mapping);
+      return isNew || (isRetry && !range.isFinal);
     });
-    const present = new Set(mappings);
-    this.#removeRanges(process, (mapping) => !present.has(mapping));
-    this.#placeFirst(process, missing);
+    this.#placeAll(process, mappings);
+    process.unasked.clear();
     process.version = version;
     const files = Map.groupBy(missing.filter(hasFile), fileIdOf).values();
     await allEnded(files.map((parts) => this.#loadFile(process, parts)));
@@ -198,6 +201,31 @@ export class Unwinder {
     process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
     if (!process.wantsRetry) process.retrySoon();
     else if (isRetry) process.retryLater(this.#nowNs());
+  }
+
+  /** What was unmapped is not unwound by what was there before, however long a table takes. */
+  #followWhileLoading(process: UnwoundProcess): void {
+    if (process.placedVersion === process.image.mappings.version) return;
+    const mappings = this.#mappingsOf(process);
+    for (const mapping of mappings) {
+      if (!process.ranges.has(mapping)) process.unasked.add(mapping);
+    }
+    try {
+      this.#placeAll(process, mappings);
+    } catch {
+      this.#refuse(process);
+    }
+  }
+
+  /** @throws CollectorError  a map is full; the process stays as it was */
+  #placeAll(process: UnwoundProcess, mappings: readonly ProcessMapping[]): void {
+    process.placedVersion = process.image.mappings.version;
+    const present = new Set(mappings);
+    this.#removeRanges(process, (mapping) => !present.has(mapping));
+    this.#placeFirst(
+      process,
+      mappings.filter((mapping) => !process.ranges.has(mapping)),
+    );
   }
 
   /** A map is full. */
@@ -218,11 +246,9 @@ export class Unwinder {
     return kept;
   }
 
-  /** @throws CollectorError  a map is full; the process stays as it was */
   #placeFirst(process: UnwoundProcess, mappings: readonly ProcessMapping[]): void {
-    const isNew = (mapping: ProcessMapping): boolean => !process.ranges.has(mapping);
-    const anonymous = mappings.filter((mapping) => isNew(mapping) && !hasFile(mapping));
-    const files = mappings.filter((mapping) => isNew(mapping) && hasFile(mapping));
+    const anonymous = mappings.filter((mapping) => !hasFile(mapping));
+    const files = mappings.filter(hasFile);
     this.#place(process, anonymous, () => ({ rules: BY_FRAME_POINTERS, isFinal: true }));
     this.#place(process, files, () => ({ rules: BY_GUESS, isFinal: false }));
     if (process.isKnown) return;

@@ -23,6 +23,10 @@ export class UnwoundProcess {
   readonly ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
   version = -1;
+  /** The version of which all is placed, if only as a guess. */
+  placedVersion = -1;
+  /** What was placed as a guess while others were loaded; its table is asked for after that. */
+  readonly unasked = new Set<ProcessMapping>();
   /** How often it was wanted: a measure of its share of the samples. */
   wants = 1;
   /** Files whose table it was given, or refused. */
