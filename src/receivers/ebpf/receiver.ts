@@ -21,6 +21,8 @@ import { startUnwinder } from "./unwinding/start-unwinder.ts";
 
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
+/** How long what a chosen process maps anew may wait for its tables. */
+const CHOSEN_DRAIN_MS = 50;
 /** How long the rings are drained as often as can be after something happened. */
 const HURRIED_NS = 1_000_000_000n;
 /** How often what ended longer ago is looked for. */
@@ -206,11 +208,9 @@ export class EbpfReceiver implements Receiver {
     clearTimeout(running.timer);
     const { ringShare } = running.sampler;
     const hasProcessNews = this.#drain(running);
-    const wait = running.pace.next({
-      hasProcessNews,
-      ringShare,
-      isHurried: this.#isHurried(running, hasProcessNews),
-    });
+    const isHurried = this.#isHurried(running, hasProcessNews);
+    const paceMs = running.pace.next({ hasProcessNews, ringShare, isHurried });
+    const wait = this.#config.pids === undefined ? paceMs : Math.min(paceMs, CHOSEN_DRAIN_MS);
     const ageMs = Number(this.#context.clock.monotonicNanos() - running.windowStartNs) / 1e6;
     const leftMs = running.intervalMs - ageMs;
     this.#govern(running);
