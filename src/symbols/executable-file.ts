@@ -47,8 +47,12 @@ export interface SymbolFrame {
   readonly name: string;
   /** The symbol as it is stored. */
   readonly systemName: string;
+  /** Its path as the debug information has it, joined with its folders. */
   readonly file?: string;
+  /** From 1 on; left out where it is not known. */
   readonly line?: number;
+  /** From 1 on; left out where it is not known. */
+  readonly column?: number;
 }
 
 export function isMissing(answer: object): answer is Missing {
