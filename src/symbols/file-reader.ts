@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { sleep } from "../support/clock.ts";
 import { messageOf } from "../support/errors.ts";
 import type { Logger } from "../support/logger.ts";
 import { moduleUrl } from "../support/module-url.ts";
@@ -23,8 +24,6 @@ import {
 const DEADLINE_MS = 1000;
 /** The kernel's own list is no hostile input. */
 const KERNEL_DEADLINE_MS = 5000;
-/** What compiles tables is loaded with the first one. */
-const FIRST_TABLE_FACTOR = 1.5;
 /**
  * CPU time that a worker's start takes on a busy machine of today, at most. One that takes more is
  * slower, as a small board or an emulator is, and gives a file so much more, up to the factor.
@@ -33,6 +32,8 @@ const START_CPU_MS = 100;
 const SLOWNESS_MAX = 10;
 /** A worker that has not begun by then never will; the busiest machine needs a second. */
 const START_MS = 30_000;
+/** What nobody wants any more is often done in a moment, and a new worker costs more. */
+const CANCEL_WAIT_MS = 500;
 /** A thread in a read that does not return (a dead file server) cannot be ended: nobody waits. */
 const TERMINATE_MS = 1000;
 /** The worker's heap: what is found in the largest file needs a tenth of it. */
@@ -99,8 +100,10 @@ export class FileReader implements AsyncDisposable {
   #slowness = 1;
   /** The worker has begun, and takes questions. */
   #isReady = false;
-  /** The worker has compiled a table. */
+  /** The worker has loaded what compiles tables. */
   #hasTableLoader = false;
+  /** It is doing so, before the current question is sent. */
+  #isPreparing = false;
   #hasEnded = false;
 
   constructor(options: FileReaderOptions) {
@@ -128,9 +131,20 @@ export class FileReader implements AsyncDisposable {
     for (const lane of this.#allLanes()) lane.answerAll(ENDED);
   }
 
-  /** Answers what waits in a lane: nobody wants it any more. */
-  cancel(lane: LaneName): void {
-    this.#lanes[lane].answerAll(CANCELLED);
+  /**
+   * Gives up questions that nobody wants any more. When it resolves, no worker works at one: what
+   * they name, as a descriptor, may be closed.
+   */
+  async cancel(isConcerned: (request: WorkerRequest) => boolean): Promise<void> {
+    for (const lane of this.#allLanes()) {
+      lane.answerAll(CANCELLED, ({ request }) => isConcerned(request));
+    }
+    const current = this.#current;
+    if (current === undefined || !isConcerned(current.request)) return;
+    const waiting = new AbortController();
+    const settled = current.settled.finally(() => waiting.abort());
+    await Promise.race([settled, sleep(CANCEL_WAIT_MS, waiting.signal)]);
+    if (this.#current === current) await this.#giveUpWorker(CANCELLED);
   }
 
   #allLanes(): QuestionLane[] {
@@ -169,11 +183,10 @@ export class FileReader implements AsyncDisposable {
       release();
       return Promise.resolve(refusal as WorkerAnswers[Kind]);
     }
-    return new Promise((resolve) => {
-      const settle = resolve as (answer: WorkerAnswer) => void;
-      lane.push({ request, key, resolve: settle, release, demand });
-      this.#sendNext();
-    });
+    const { promise, resolve } = Promise.withResolvers<WorkerAnswer>();
+    lane.push({ request, key, resolve, settled: promise, release, demand });
+    this.#sendNext();
+    return promise as Promise<WorkerAnswers[Kind]>;
   }
 
   #nextQuestion(): Question | undefined {
@@ -207,13 +220,13 @@ export class FileReader implements AsyncDisposable {
     const worker = this.#worker;
     if (current === undefined || worker === undefined) return;
     clearTimeout(this.#startTimer);
-    worker.postMessage(current.request);
+    const { request } = current;
+    // Nor is it that the worker has yet to load what compiles tables.
+    this.#isPreparing = request.kind === "load-unwind-table" && !this.#hasTableLoader;
+    const sent = this.#isPreparing ? loadTableLoader(request) : request;
+    worker.postMessage(sent);
     const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
-    // The first table has the worker load what compiles tables: not the file's fault, either.
-    const isFirstTable = current.request.kind === "load-unwind-table" && !this.#hasTableLoader;
-    const fileMs = isFirstTable ? FIRST_TABLE_FACTOR * deadlineMs : deadlineMs;
-    const usualMs = "file" in current.request ? fileMs : kernelDeadlineMs;
-    const limitMs = Math.round(this.#slowness * usualMs);
+    const limitMs = Math.round(this.#slowness * ("file" in sent ? deadlineMs : kernelDeadlineMs));
     this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }
 
@@ -246,7 +259,12 @@ export class FileReader implements AsyncDisposable {
         void this.#begin(worker);
         return;
       }
-      this.#hasTableLoader ||= this.#current?.request.kind === "load-unwind-table";
+      if (this.#isPreparing) {
+        this.#endDeadlines();
+        this.#hasTableLoader = true;
+        this.#sendCurrent();
+        return;
+      }
       this.#settleAnswered(message);
       // Whoever has the answer acts on it first: it may change what is to be sent.
       setImmediate(() => this.#sendNext());
@@ -284,23 +302,28 @@ export class FileReader implements AsyncDisposable {
 
   /** The open question cost the worker: it is answered, and a new worker takes the next. */
   #replaceWorker(reason: string): void {
-    this.#endDeadlines();
-    const worker = this.#worker;
     const question = this.#current;
-    this.#worker = undefined;
     this.#restarts++;
     // A worker that did not even begin says nothing about the file.
-    if (question !== undefined && this.#isReady) this.#refuse(question.key, reason);
-    this.#isReady = this.#hasTableLoader = false;
+    const hasBegun = this.#isReady && !this.#isPreparing;
+    if (question !== undefined && hasBegun) this.#refuse(question.key, reason);
     this.#options.logger.warn("symbols of a file are given up", {
       file: question?.key ?? "",
       reason,
     });
     this.#currentLane.noteRestart();
-    void this.#endWorker(worker, question).finally(() => {
-      this.#settleCurrent({ missing: reason, kind: "given_up" });
-      this.#sendNext();
-    });
+    void this.#giveUpWorker({ missing: reason, kind: "given_up" });
+  }
+
+  /** Ends the worker, answers its question, and has a new one take the next. */
+  async #giveUpWorker(answer: Missing): Promise<void> {
+    this.#endDeadlines();
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#isReady = this.#hasTableLoader = this.#isPreparing = false;
+    await this.#endWorker(worker, this.#current);
+    this.#settleCurrent(answer);
+    this.#sendNext();
   }
 
   /**
@@ -348,6 +371,12 @@ interface AskOptions {
 
 const CANCELLED: Missing = { missing: "nobody wants it any more", kind: "given_up" };
 const ENDED: Missing = { missing: "symbolization has ended", kind: "given_up" };
+
+/** Drops no tables, which loads the module that would. */
+function loadTableLoader(request: WorkerRequest): WorkerRequest {
+  const slots = request.kind === "load-unwind-table" ? request.target.slots : 0;
+  return { kind: "drop-unwind-tables", slots, dropped: [] };
+}
 
 function sendable(source: FileSource): { fd: number } | { bytes: Uint8Array } {
   return "fd" in source ? { fd: source.fd } : { bytes: source.bytes };

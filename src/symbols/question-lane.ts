@@ -20,6 +20,8 @@ export interface Question {
   /** How much it is wanted; 0 when it is not given. */
   readonly demand?: (() => number) | undefined;
   readonly resolve: (answer: WorkerAnswer) => void;
+  /** Resolves with the answer. */
+  readonly settled: Promise<WorkerAnswer>;
   /** Called when no worker can use any more what was sent. */
   readonly release: () => void;
 }

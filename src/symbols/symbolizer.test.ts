@@ -123,6 +123,26 @@ describe("Symbolizer", () => {
     assert.deepEqual(order, ["first", "drop", "often", "rare"]);
   });
 
+  it("gives the first unwind table no more time than every other", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    const target = { slots: -1, slot: 1, bytesMax: 0 };
+    const answer = await symbolizer.loadUnwindTable(nodeFile("hang"), target, () => 1);
+    assert.match("missing" in answer ? answer.missing : "", /^took over 100 ms$/);
+  });
+
+  it("ends the worker when nobody wants what it works at, and blames no file", async () => {
+    await using symbolizer = new Symbolizer({ ...oddWorker, deadlineMs: 60_000 });
+    const load = (slots: number): Promise<unknown> =>
+      symbolizer.loadUnwindTable(nodeFile("hang"), { slots, slot: 1, bytesMax: 0 }, () => 1);
+    const [first, second] = [load(-1), load(-1)];
+    await symbolizer.cancelUnwindTables(-2);
+    await symbolizer.cancelUnwindTables(-1);
+    const given = { missing: "nobody wants it any more", kind: "given_up" };
+    assert.deepEqual(await Promise.all([first, second]), [given, given]);
+    assert.deepEqual(symbolizer.counters, { restarts: 0, refusedFiles: 0 });
+    assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
+  });
+
   it("gives a file more time where the worker's own start took long", async () => {
     const workerUrl = new URL("./testing/slow-worker.ts", import.meta.url);
     await using symbolizer = new Symbolizer({ ...oddWorker, workerUrl });

@@ -83,18 +83,25 @@ export class Symbolizer implements AsyncDisposable {
     );
   }
 
-  /** Gives up the tables that wait to be compiled. */
-  cancelUnwindTables(): void {
-    this.#reader.cancel("tables");
+  /** Gives up all tables for a map. When it resolves, nothing is written into it any more. */
+  cancelUnwindTables(slots: number): Promise<void> {
+    return this.#reader.cancel((request) => {
+      if (request.kind === "load-unwind-table") return request.target.slots === slots;
+      return request.kind === "drop-unwind-tables" && request.slots === slots;
+    });
   }
 
-  /** Takes tables out of the kernel. When it resolves, no program reads them any more. */
-  async dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void> {
+  /**
+   * Takes tables out of the kernel.
+   *
+   * @returns true when no program reads them any more; false when they may still be there
+   */
+  async dropUnwindTables(slots: number, dropped: readonly number[]): Promise<boolean> {
     const question = { kind: "drop-unwind-tables", slots, dropped } as const;
     // Before every other: it makes room for them.
     const demand = (): number => Number.POSITIVE_INFINITY;
     const options = { key: UNWIND_TABLES, lane: "tables", demand } as const;
-    await this.#reader.ask<"drop-unwind-tables">(question, options);
+    return !isMissing(await this.#reader.ask<"drop-unwind-tables">(question, options));
   }
 
   /** Lets go of the names that were found in a file. */

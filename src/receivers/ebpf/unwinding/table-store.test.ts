@@ -52,6 +52,20 @@ describe("TableStore", () => {
     await assertNoUsers(given);
   });
 
+  it("counts what the kernel has not let go of, and tries again", async () => {
+    const given = storeOf({ libc: 6 * MIB });
+    const { store, loader, clock } = given;
+    store.release(await table(given, "libc"));
+    loader.dropsFail = true;
+    clock.advance(60_000);
+    await store.expire();
+    assert.equal(store.counters.bytes, 6 * MIB);
+    assert.equal(loader.inKernel.size, 1);
+    loader.dropsFail = false;
+    await store.expire();
+    await assertNoUsers(given);
+  });
+
   it("keeps a table for a minute after its last user, and no longer", async () => {
     const given = storeOf({ libc: MIB });
     const { store, clock } = given;
@@ -192,7 +206,7 @@ describe("TableStore", () => {
     const { store, loader } = given;
     loader.isHeld = true;
     const waiting = acquire(given, "a");
-    store.cancel();
+    await store.cancel();
     assert.ok(isMissing(await waiting));
     const later = acquire(given, "b");
     await loader.release();

@@ -18,9 +18,10 @@ export interface TableLoader {
     target: TableTarget,
     demand: () => number,
   ): Promise<LoadedTable | TooLarge | Missing>;
-  dropUnwindTables(slots: number, dropped: readonly number[]): Promise<void>;
-  /** Gives up what waits to be compiled. */
-  cancelUnwindTables(): void;
+  /** False when they may still be there. */
+  dropUnwindTables(slots: number, dropped: readonly number[]): Promise<boolean>;
+  /** Gives up all for these slots; then nothing is written into them any more. */
+  cancelUnwindTables(slots: number): Promise<void>;
 }
 
 export interface TableStoreOptions {
@@ -64,6 +65,8 @@ export class TableStore {
   /** Bytes of tables that had no room: they are not compiled again before there is so much. */
   readonly #sizes = new Map<string, number>();
   readonly #freeSlots: number[] = [];
+  /** What the kernel may still hold though it was to be dropped: that is tried again. */
+  readonly #undropped: Entry[] = [];
   #nextSlot = FIRST_SLOT;
   #bytes = 0;
   #noRoom = 0;
@@ -114,10 +117,11 @@ export class TableStore {
     if (entry !== undefined) this.#leave(entry);
   }
 
-  /** Gives up what waits to be loaded; nothing is loaded after it. */
-  cancel(): void {
+  /** Gives up what is not loaded yet. When it resolves, nothing is written into the map. */
+  cancel(): Promise<void> {
     this.#hasEnded = true;
-    this.#options.loader.cancelUnwindTables();
+    const { loader, slots } = this.#options;
+    return loader.cancelUnwindTables(slots);
   }
 
   /** Takes out what nobody has used for a while. */
@@ -216,16 +220,21 @@ export class TableStore {
   }
 
   async #drop(entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return;
-    const slots = entries.map(({ slot }) => slot as number);
     // From here on nobody gets them; their slots are free when the kernel has let go of them.
     for (const { key, slot } of entries) {
       this.#entries.delete(key);
       this.#bySlot.delete(slot as number);
     }
-    await this.#options.loader.dropUnwindTables(this.#options.slots, slots);
-    for (const { bytes } of entries) this.#bytes -= bytes;
-    this.#freeSlots.push(...slots);
+    const dropped = [...this.#undropped.splice(0), ...entries];
+    if (dropped.length === 0 || this.#hasEnded) return;
+    const { loader, slots } = this.#options;
+    const droppedSlots = dropped.map(({ slot }) => slot as number);
+    if (!(await loader.dropUnwindTables(slots, droppedSlots))) {
+      this.#undropped.push(...dropped);
+      return;
+    }
+    for (const { bytes } of dropped) this.#bytes -= bytes;
+    this.#freeSlots.push(...droppedSlots);
   }
 
   #takeSlot(): number | undefined {

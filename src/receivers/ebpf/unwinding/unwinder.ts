@@ -1,5 +1,5 @@
 import { isFileBacked, type ProcessMapping } from "../../../linux/process-mapping.ts";
-import { type Clock, sleep } from "../../../support/clock.ts";
+import type { Clock } from "../../../support/clock.ts";
 import type { Logger } from "../../../support/logger.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
 import { type ExecutableInfo, isMissing, type Missing } from "../../../symbols/executable-file.ts";
@@ -8,6 +8,7 @@ import { openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
 import { addressPrefixes } from "./address-prefixes.ts";
 import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
+import { Turns } from "./turns.ts";
 import {
   BY_FRAME_POINTERS,
   BY_GUESS,
@@ -16,7 +17,7 @@ import {
   type RangeRules,
   type UnwindMaps,
 } from "./unwind-maps.ts";
-import { UnwoundProcess } from "./unwound-process.ts";
+import { type RangeSums, UnwoundProcess } from "./unwound-process.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
 const IDLE_MS = 600_000;
@@ -27,8 +28,6 @@ const KEYS_MAX = 8192;
 const RANGE_KEYS_MAX = 72;
 /** How often idle processes and unused tables are looked for. */
 const EXPIRE_INTERVAL_MS = 5000;
-/** How long the end waits for a table that is being compiled. */
-const END_WAIT_MS = 500;
 /** Above this an address is not exact as a number, and no user space has it. */
 const ADDRESS_MAX = 2 ** 52;
 
@@ -74,6 +73,10 @@ export const NOTHING_UNWOUND: UnwinderCounters = {
 export class Unwinder {
   readonly #options: UnwinderOptions;
   readonly #byPid = new Map<number, UnwoundProcess>();
+  readonly #turns: Turns;
+  /** Kept as sums, because a metric is read once for each of its series. */
+  #known = 0;
+  readonly #ranges: RangeSums = { all: 0, withoutTable: 0 };
   /** 0 is nobody. 32 bits last for a thousand programs a second and fifty days. */
   #nextOwner = 1;
   #refused = 0;
@@ -84,16 +87,15 @@ export class Unwinder {
 
   constructor(options: UnwinderOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   get counters(): UnwinderCounters {
-    const all = [...this.#byPid.values()];
-    const ranges = all.flatMap(({ ranges }) => [...ranges.values()]);
     return {
       ...this.#options.store.counters,
-      processes: all.filter(({ isKnown }) => isKnown).length,
-      mappings: ranges.length,
-      framePointerMappings: ranges.filter(({ table }) => table === undefined).length,
+      processes: this.#known,
+      mappings: this.#ranges.all,
+      framePointerMappings: this.#ranges.withoutTable,
       refusedProcesses: this.#refused,
       refusedMappings: this.#refusedMappings,
     };
@@ -150,16 +152,11 @@ export class Unwinder {
     this.#expiring = this.#options.store.expire();
   }
 
-  /**
-   * Gives up what is not loaded yet. When it resolves, nobody writes into the maps any more, but
-   * for a file that takes very long: nobody waits for one.
-   */
+  /** Gives up what is not loaded yet. When it resolves, nobody writes into the maps any more. */
   async end(): Promise<void> {
     this.#hasEnded = true;
-    this.#options.store.cancel();
-    const waiting = new AbortController();
-    const ended = Promise.all([this.settled(), this.#expiring]).finally(() => waiting.abort());
-    await Promise.race([ended, sleep(END_WAIT_MS, waiting.signal)]);
+    await this.#options.store.cancel();
+    await Promise.all([this.settled(), this.#expiring]);
   }
 
   /** Resolves when everything that was wanted is loaded. Never rejects. */
@@ -174,7 +171,8 @@ export class Unwinder {
       this.#followWhileLoading(process);
       return;
     }
-    process.loading = this.#loadNow(process)
+    process.loading = this.#turns
+      .start(() => this.#loadNow(process))
       .catch(() => this.#refuse(process))
       .finally(() => {
         process.loading = undefined;
@@ -183,6 +181,7 @@ export class Unwinder {
 
   /** All that is mapped is known at once, as a guess; each table takes its place as it comes. */
   async #loadNow(process: UnwoundProcess): Promise<void> {
+    if (process.isRemoved || this.#hasEnded) return;
     const { version } = process.image.mappings;
     const mappings = this.#mappingsOf(process);
     // What is new is taken at once; what was refused before, not each time that something is new.
@@ -196,7 +195,7 @@ export class Unwinder {
     process.unasked.clear();
     process.version = version;
     const files = Map.groupBy(missing.filter(hasFile), fileIdOf).values();
-    await allEnded(files.map((parts) => this.#loadFile(process, parts)));
+    await allEnded(files.map((parts) => this.#turns.start(() => this.#loadFile(process, parts))));
     process.hasFailed = false;
     process.hasFallback = process.ranges.values().some(({ isFinal }) => !isFinal);
     if (!process.wantsRetry) process.retrySoon();
@@ -205,7 +204,8 @@ export class Unwinder {
 
   /** What was unmapped is not unwound by what was there before, however long a table takes. */
   #followWhileLoading(process: UnwoundProcess): void {
-    if (process.placedVersion === process.image.mappings.version) return;
+    // What waits for its turn is placed then.
+    if (!process.isPlaced || process.placedVersion === process.image.mappings.version) return;
     const mappings = this.#mappingsOf(process);
     for (const mapping of mappings) {
       if (!process.ranges.has(mapping)) process.unasked.add(mapping);
@@ -253,7 +253,8 @@ export class Unwinder {
     this.#place(process, files, () => ({ rules: BY_GUESS, isFinal: false }));
     if (process.isKnown) return;
     process.isKnown = this.#options.maps.know(process.image.pid, process.owner);
-    if (!process.isKnown) this.#refused++;
+    if (process.isKnown) this.#known++;
+    else this.#refused++;
   }
 
   /** The parts of one file that a process has mapped. */
@@ -314,19 +315,23 @@ export class Unwinder {
     try {
       keys = this.#options.maps.addRanges(process.owner, ranges);
     } catch (error) {
-      for (const mapping of mappings) process.ranges.delete(mapping);
+      for (const mapping of mappings) process.setRange(mapping, undefined, this.#ranges);
       throw error;
     }
     for (const [index, mapping] of mappings.entries()) {
       const { table, isFinal } = places[index] as Place;
-      process.ranges.set(mapping, { keys: keys[index] as RangeKeys, table, isFinal });
+      const range = { keys: keys[index] as RangeKeys, table, isFinal };
+      process.setRange(mapping, range, this.#ranges);
     }
   }
 
   #remove(process: UnwoundProcess): void {
     process.isRemoved = true;
     this.#byPid.delete(process.image.pid);
-    if (process.isKnown) this.#options.maps.forget(process.image.pid);
+    if (process.isKnown) {
+      this.#options.maps.forget(process.image.pid);
+      this.#known--;
+    }
     this.#removeRanges(process, () => true);
   }
 
@@ -334,7 +339,7 @@ export class Unwinder {
     const gone = [...process.ranges].filter(([mapping]) => isGone(mapping));
     this.#options.maps.removeRanges(gone.map(([, { keys }]) => keys));
     for (const [mapping, { table }] of gone) {
-      process.ranges.delete(mapping);
+      process.setRange(mapping, undefined, this.#ranges);
       this.#release(table);
     }
   }

@@ -15,12 +15,18 @@ export interface KnownRange {
   readonly isFinal: boolean;
 }
 
+/** Ranges of all processes. */
+export interface RangeSums {
+  all: number;
+  withoutTable: number;
+}
+
 /** A process as the kernel knows it. */
 export class UnwoundProcess {
   /** The present generation of its program; what stays mapped is the same objects in each. */
   image: ProcessImage;
   readonly owner: number;
-  readonly ranges = new Map<ProcessMapping, KnownRange>();
+  readonly #ranges = new Map<ProcessMapping, KnownRange>();
   /** The version of the mappings that are loaded. */
   version = -1;
   /** The version of which all is placed, if only as a guess. */
@@ -65,6 +71,24 @@ export class UnwoundProcess {
     return this.isRemoved || this.image.program.exitNs !== undefined;
   }
 
+  /** What of its mappings is in the kernel. */
+  get ranges(): ReadonlyMap<ProcessMapping, KnownRange> {
+    return this.#ranges;
+  }
+
+  /** @param sums  follow the change */
+  setRange(mapping: ProcessMapping, next: KnownRange | undefined, sums: RangeSums): void {
+    const before = this.#ranges.get(mapping);
+    sums.all += Number(next !== undefined) - Number(before !== undefined);
+    sums.withoutTable += Number(lacksTable(next)) - Number(lacksTable(before));
+    if (next === undefined) this.#ranges.delete(mapping);
+    else this.#ranges.set(mapping, next);
+  }
+
+  get isPlaced(): boolean {
+    return this.placedVersion >= 0;
+  }
+
   /** It is unwound only as well as can be for the moment. */
   get wantsRetry(): boolean {
     return this.hasFailed || this.hasFallback || !this.isKnown;
@@ -85,4 +109,8 @@ export class UnwoundProcess {
     const hasNews = this.version !== this.image.mappings.version;
     return (hasNews && !this.hasFailed) || (this.wantsRetry && nowNs >= this.retryAtNs);
   }
+}
+
+function lacksTable(range: KnownRange | undefined): boolean {
+  return range !== undefined && range.table === undefined;
 }

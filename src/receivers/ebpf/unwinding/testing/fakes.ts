@@ -48,6 +48,8 @@ export class FakeLoader implements TableLoader {
   bytesMost = 0;
   /** Serves nothing until it is told. */
   isHeld = false;
+  /** Takes no table out. */
+  dropsFail = false;
   readonly #waits: Wait[] = [];
   #isServing = false;
 
@@ -72,17 +74,21 @@ export class FakeLoader implements TableLoader {
     return promise;
   }
 
-  dropUnwindTables(_slots: number, dropped: readonly number[]): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
+  dropUnwindTables(_slots: number, dropped: readonly number[]): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
     const serve = (): void => {
+      if (this.dropsFail) {
+        resolve(false);
+        return;
+      }
       for (const slot of dropped) this.inKernel.delete(slot);
-      resolve();
+      resolve(true);
     };
     this.#push({ key: "drop", demand: () => Number.POSITIVE_INFINITY, serve });
     return promise;
   }
 
-  cancelUnwindTables(): void {
+  async cancelUnwindTables(): Promise<void> {
     for (const { serve } of this.#waits.splice(0)) serve(true);
   }
 
