@@ -25,6 +25,8 @@ typedef __s64 s64;
 
 /* task_struct.flags: no user space stands behind this task. */
 #define PF_KTHREAD 0x00200000
+/* A thread that the kernel runs in a process, for io_uring: it never was in user mode. */
+#define PF_IO_WORKER 0x00000010
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -8,6 +8,7 @@
 #include "kernel.bpf.h"
 #include "sample.bpf.h"
 #include "unwind.bpf.h"
+#include "unwind_owner.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -245,14 +246,13 @@ static __always_inline u32 user_stack(struct perf_event_context *context, struct
 				      struct scratch *scratch)
 {
 	u32 tgid = scratch->sample.header.tgid;
-	u32 *owner = bpf_map_lookup_elem(&processes, &tgid);
 	int result;
 
-	if (task->flags & PF_KTHREAD || !task->mm) {
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER) || !task->mm) {
 		scratch->sample.header.result = RESULT_KERNEL_THREAD;
 		return 0;
 	}
-	scratch->walk.owner = owner ? *owner : 0;
+	scratch->walk.owner = find_owner(tgid);
 	scratch->walk.switches = 0;
 	scratch->walk.guess = 0;
 	/* Of another process, maybe. */
@@ -368,9 +368,7 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(u64 *arguments)
 {
 	struct task_struct *task = (struct task_struct *)arguments[0];
-	u32 tgid = task->tgid;
-
-	bpf_map_delete_elem(&processes, &tgid);
+	forget_owner(task->tgid);
 	return 0;
 }
 
@@ -388,18 +386,6 @@ static __always_inline void choose_child(u32 parent_tgid, u32 child_tgid, u64 st
 		counters->pids_full++;
 }
 
-/* A child has its parent's mappings, until it runs another program or has some of its own. */
-static __always_inline void know_child(u32 parent_tgid, u32 child_tgid)
-{
-	u32 *known = bpf_map_lookup_elem(&processes, &parent_tgid);
-	u32 owner;
-
-	if (!known)
-		return;
-	owner = *known;
-	bpf_map_update_elem(&processes, &child_tgid, &owner, BPF_ANY);
-}
-
 SEC("tp_btf/sched_process_fork")
 int on_fork(u64 *arguments)
 {
@@ -411,7 +397,7 @@ int on_fork(u64 *arguments)
 	if (child_tgid == parent_tgid)
 		return 0;
 	choose_child(parent_tgid, child_tgid, child->start_boottime);
-	know_child(parent_tgid, child_tgid);
+	inherit_owner(parent_tgid, child_tgid);
 	return 0;
 }
 
@@ -429,7 +415,7 @@ int on_free(u64 *arguments)
 
 	if (task->pid != task->tgid)
 		return 0;
-	bpf_map_delete_elem(&processes, &tgid);
+	forget_owner(tgid);
 	known = bpf_map_lookup_elem(&pids, &tgid);
 	if (known && (*known == 0 || *known == started))
 		bpf_map_delete_elem(&pids, &tgid);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where the rule for an address stands: pid and address → mapping → table → row.
+ * Where the rule for an address stands: owner and address → mapping → table → row.
  *
- *   processes   which processes have mappings in here
  *   mappings    a program's executable ranges, each split into aligned powers of two
  *   tables      for each file one array of blocks of 64 bytes; first a word for each page of
  *               64 KiB of addresses (its first row, and the one after its last), then the rows
  *
- * src/receivers/ebpf/unwinding/ writes all three, and src/symbols/cfi/unwind-rows.ts says what is
+ * src/receivers/ebpf/unwinding/ writes both, and src/symbols/cfi/unwind-rows.ts says what is
  * in a row.
  */
 #ifndef OBSFORGE_UNWIND_TABLE_BPF_H
@@ -16,8 +15,6 @@
 #include "kernel.bpf.h"
 #include "sample.bpf.h"
 
-/* Allocated at once: kernels before 6.1 refuse anything else in programs of perf events. */
-#define PROCESSES_MAX 8192
 #define PREFIXES_MAX 524288
 #define TABLES_MAX 16384
 
@@ -54,17 +51,6 @@ struct mapping {
 	u32 table;
 	u32 page_count;
 };
-
-/*
- * Process id → the owner of its mappings: one number for each program that was ever loaded, so that
- * a child which outlives its parent's program is never walked by those of the next one.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PROCESSES_MAX);
-	__type(key, u32);
-	__type(value, u32);
-} processes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -22,7 +22,11 @@ function fileOf(path: string): MappedFile {
 }
 
 async function meet(executables: ExecutableRegistry, file: MappedFile): Promise<void> {
-  executables.meet(file, () => ({ bytes: new Uint8Array(1), identity: file.path }));
+  executables.meet(file, () => ({
+    bytes: new Uint8Array(1),
+    identity: file.path,
+    path: file.path,
+  }));
   await executables.settled();
 }
 
@@ -67,8 +71,37 @@ describe("ExecutableRegistry", () => {
     }
     assert.equal(executables.size, 1);
     assert.ok(!isNamed(executables, ended));
-    assert.deepEqual([...forgotten], [ended.path], "its names are forgotten too");
+    assert.deepEqual(
+      [...forgotten],
+      [`${ended.path} (${ended.path})`],
+      "its names are forgotten too",
+    );
     assert.ok(isNamed(executables, running));
+  });
+
+  it("reads one file once, whatever its paths, and opens it through who was met last", async () => {
+    const reads: string[] = [];
+    const identify = async ({ key }: ExecutableFile): Promise<ExecutableInfo> => {
+      reads.push(key);
+      return INFO;
+    };
+    const executables = new ExecutableRegistry({ identify } as unknown as Symbolizer);
+    const opened: string[] = [];
+    const meetBy = async (path: string): Promise<MappedFile> => {
+      const file = fileOf(path);
+      executables.meet(file, () => {
+        opened.push(path);
+        return { bytes: new Uint8Array(1), identity: "8:1:77", path };
+      });
+      await executables.settled();
+      return file;
+    };
+    const first = await meetBy("/usr/lib/libc.so");
+    await meetBy("/container/libc.so");
+    assert.deepEqual(reads, ["/usr/lib/libc.so (8:1:77)"]);
+    const found = await executables.identified(first);
+    assert.ok(!isMissing(found) && !isMissing(found.file.open()));
+    assert.deepEqual(opened, ["/usr/lib/libc.so", "/container/libc.so", "/container/libc.so"]);
   });
 
   it("knows a forgotten file again when its process is sampled again", async () => {

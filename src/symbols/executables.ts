@@ -39,8 +39,13 @@ export interface IdentifiedFile {
   readonly info: ExecutableInfo;
 }
 
-/** An open file with what tells it from every other: device, inode, size, time of change. */
-export type IdentifiedSource = FileSource & { readonly identity: string };
+/** An open file. */
+export type IdentifiedSource = FileSource & {
+  /** What tells it from every other, whatever its paths: device, inode, size, time of change. */
+  readonly identity: string;
+  /** One of its paths, for people who read a log. */
+  readonly path: string;
+};
 
 /**
  * The files with code that receivers have met: the receiver knows the process through which a
@@ -90,6 +95,7 @@ export class ExecutableRegistry {
     }
     closeSource(source);
     known.usedInTurn = this.#turn;
+    known.reopen = open;
     this.#byMapping.set(file, known);
   }
 
@@ -115,7 +121,7 @@ export class ExecutableRegistry {
     if (file.buildId !== "" && file.buildId !== info.buildId) return OTHER_BUILD;
     executable.usedInTurn = this.#turn;
     // It was forgotten, if its process was not sampled for long.
-    this.#byIdentity.getOrInsert(executable.key, executable);
+    this.#byIdentity.getOrInsert(executable.identity, executable);
     this.#byProfile.set(profileKey({ ...info, path: file.path }), executable);
     // A profile that went through pprof has the build id alone.
     const { path } = file;
@@ -224,28 +230,31 @@ export class ExecutableRegistry {
 
 /** One file, open from the moment it was met until it is released. */
 class Executable implements ExecutableFile {
+  readonly identity: string;
   readonly key: string;
   readonly buildId: string;
+  /** Through the process that was met last: it lives longest. */
+  reopen: () => IdentifiedSource | Missing;
   info: ExecutableInfo | Missing = NOT_READ;
   /** Settles when `info` is there. */
   reading: Promise<void> | undefined;
   /** When it was last met or in a batch. */
   usedInTurn = 0;
-  readonly #reopen: () => IdentifiedSource | Missing;
   #held: HeldSource | undefined;
 
   constructor(buildId: string, first: IdentifiedSource, reopen: () => IdentifiedSource | Missing) {
-    this.key = first.identity;
+    this.identity = first.identity;
+    this.key = `${first.path} (${first.identity})`;
     this.buildId = buildId;
     this.#held = new HeldSource(first);
-    this.#reopen = reopen;
+    this.reopen = reopen;
   }
 
   /** The file that was met, or again the same one. */
   open(): FileSource | Missing {
     if (this.#held !== undefined) return this.#held.lend();
-    const again = this.#reopen();
-    if (isMissing(again) || again.identity === this.key) return again;
+    const again = this.reopen();
+    if (isMissing(again) || again.identity === this.identity) return again;
     closeSource(again);
     return { missing: "another file has its place now" };
   }

@@ -78,7 +78,7 @@ async function symbolized(options: {
   const { executables } = shared.get(symbolServices);
   const processor = new SymbolizeProcessor(checked(symbolizeConfig, options.config), context);
   await processor.start();
-  executables.meet(NODE, () => Object.assign(openNode(), { identity: NODE.path }));
+  executables.meet(NODE, () => Object.assign(openNode(), { identity: NODE.path, path: NODE.path }));
   await executables.settled();
   const info = executables.infoOf(NODE);
   assert.ok(!("missing" in info), "the running Node can be read");

@@ -38,9 +38,9 @@ function openFile(process: TargetProcess, mapping: ProcessMapping): IdentifiedSo
   const file = openTargetFile(process, mapping);
   if ("missing" in file) return file;
   const { device, inode, size, mtimeNs } = file;
-  // The path is there for people who read a log.
-  const identity = `${mapping.path} (${device.major}:${device.minor}:${inode} ${size} ${mtimeNs})`;
-  return { fd: file.fd, identity, [Symbol.dispose]: () => file[Symbol.dispose]() };
+  const identity = `${device.major}:${device.minor}:${inode} ${size} ${mtimeNs}`;
+  const { path } = mapping;
+  return { fd: file.fd, identity, path, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
 /** It is the same in every process, as long as the kernel runs. */
@@ -50,5 +50,5 @@ function openVdso(): IdentifiedSource | Missing {
   vdso ??= readOwnVdso();
   const bytes = vdso;
   if (bytes === undefined) return { missing: "this kernel maps no vdso" };
-  return { bytes, identity: VDSO_PATH };
+  return { bytes, identity: VDSO_PATH, path: VDSO_PATH };
 }

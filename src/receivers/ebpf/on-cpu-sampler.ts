@@ -198,6 +198,7 @@ export class OnCpuSampler implements Disposable {
   get unwindMaps(): UnwindMapSet {
     return {
       processes: this.#object.map("processes"),
+      children: this.#object.map("children"),
       mappings: this.#object.map("mappings"),
       tables: this.#object.map("tables"),
     };

@@ -15,6 +15,7 @@ import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessIdentity } from "./process-image.ts";
 import { ProcessTable } from "./process-table.ts";
 import type { Running, WindowState } from "./running.ts";
+import { sampleResult } from "./sample-record.ts";
 import { SampleWindow, WINDOW_LIMITS, type WindowLimits, type WindowRow } from "./sample-window.ts";
 import { loadChosen } from "./unwinding/load-chosen.ts";
 import { startUnwinder } from "./unwinding/start-unwinder.ts";
@@ -22,7 +23,7 @@ import { startUnwinder } from "./unwinding/start-unwinder.ts";
 /** How long the mappings of an ended process are kept for samples that are still on their way. */
 const ENDED_PROCESS_KEPT_NS = 10_000_000_000n;
 /** How long what a chosen process maps anew may wait for its tables. */
-const CHOSEN_DRAIN_MS = 50;
+const CHOSEN_DRAIN_MS = 20;
 /** How long the rings are drained as often as can be after something happened. */
 const HURRIED_NS = 1_000_000_000n;
 /** How often what ended longer ago is looked for. */
@@ -276,11 +277,12 @@ export class EbpfReceiver implements Receiver {
   /** True when processes came, went or mapped something since the last drain. */
   #drain(running: Running): boolean {
     const { window, sampler, processes } = running;
-    const { clock } = this.#context;
     if (window.isFull && running.isReporting) {
       // The next component is slow: the ring fills, and the kernel counts what is lost. What
       // ended meanwhile is kept for the samples that the ring still holds.
-      return processes.drain();
+      const hasProcessNews = processes.drain();
+      this.#follow(running);
+      return hasProcessNews;
     }
     sampler.drain((sample) => window.add(sample));
     // After the samples: what the kernel said of their processes before them is now there.
@@ -289,9 +291,14 @@ export class EbpfReceiver implements Receiver {
       processes.imageOrUnknown(sample.pid, sample.timeNs, sample.processName),
     );
     for (const row of newRows) this.#meet(running, row);
-    running.unwinder.follow((pid) => processes.imageAt(pid, clock.monotonicNanos()));
+    this.#follow(running);
     this.#expire(running);
     return hasProcessNews;
+  }
+
+  #follow({ unwinder, processes }: Running): void {
+    const { clock } = this.#context;
+    unwinder.follow((pid) => processes.imageAt(pid, clock.monotonicNanos()));
   }
 
   #expire(running: Running): void {
@@ -306,7 +313,7 @@ export class EbpfReceiver implements Receiver {
     const { window, services, containers, metMappings } = running;
     if (!this.#seen.has(row.image.process)) this.#processCount++;
     this.#seen.add(row.image.process);
-    running.unwinder.want(row.image);
+    running.unwinder.want(row.image, row.result === sampleResult.pending);
     containers.meet(row.image);
     const { userStacks } = window;
     const end = userStacks.end(row.userStack);

@@ -140,7 +140,7 @@ describe("stackResultFrame", () => {
     const unmarked = entries.filter(([, code]) => stackResultFrame(code) === undefined);
     assert.deepEqual(
       unmarked.map(([name]) => name),
-      ["complete", "kernelThread", "noRegisters"],
+      ["complete", "kernelThread"],
     );
     const marks = entries.map(([, code]) => stackResultFrame(code)).filter(Boolean);
     assert.equal(new Set(marks).size, entries.length - unmarked.length);

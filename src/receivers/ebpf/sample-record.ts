@@ -35,7 +35,7 @@ export const sampleKind = { onCpu: 0 } as const;
 export const sampleResult = {
   /** At the outermost frame, which has no caller. */
   complete: 0,
-  /** A kernel thread has no user part. */
+  /** A kernel thread has no user part, nor has a worker of io_uring. */
   kernelThread: 1,
   /** USER_FRAMES_MAX was reached. */
   truncated: 2,
@@ -67,6 +67,7 @@ const RESULT_COUNT = Object.keys(sampleResult).length;
 
 const RESULT_FRAMES: Readonly<Partial<Record<StackResult, string>>> = {
   [sampleResult.truncated]: "[truncated]",
+  [sampleResult.noRegisters]: "[incomplete: no registers]",
   [sampleResult.unreadable]: "[incomplete: unreadable]",
   [sampleResult.notAFrame]: "[incomplete: no frame pointer]",
   [sampleResult.compat]: "[incomplete: 32-bit]",

@@ -190,7 +190,7 @@ describe("StackLocations", () => {
     unreadable: "[incomplete: unreadable]",
     notAFrame: "[incomplete: no frame pointer]",
     compat: "[incomplete: 32-bit]",
-    noRegisters: undefined,
+    noRegisters: "[incomplete: no registers]",
     pending: "[incomplete: tables not loaded]",
     noMapping: "[incomplete: no mapping]",
     noRule: "[incomplete: no unwind rule]",

@@ -82,7 +82,11 @@ export async function registryOf(
     answers.shift() ?? { missing: "asked twice" };
   const registry = new ExecutableRegistry({ identify } as unknown as Symbolizer);
   for (const [mapping] of files) {
-    registry.meet(mapping, () => ({ bytes: new Uint8Array(0), identity: mapping.path }));
+    registry.meet(mapping, () => ({
+      bytes: new Uint8Array(0),
+      identity: mapping.path,
+      path: mapping.path,
+    }));
   }
   await registry.settled();
   return registry;

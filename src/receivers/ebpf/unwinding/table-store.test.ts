@@ -66,6 +66,21 @@ describe("TableStore", () => {
     await assertNoUsers(given);
   });
 
+  it("gives who has half of the memory no more when others need it, but shares with him", async () => {
+    const given = storeOf({ large: 6 * MIB, next: MIB, small: MIB });
+    const { store } = given;
+    const large = await table(given, "large");
+    const held = (): number => 6 * MIB;
+    const refused = await store.acquire(fileNamed("next"), () => 1, held);
+    assert.ok(isMissing(refused));
+    assert.equal(store.counters.noRoom, 1);
+    const small = await table(given, "small");
+    const shared = await store.acquire(fileNamed("small"), () => 1, held);
+    assert.ok(!isMissing(shared));
+    for (const one of [large, small, shared]) store.release(one);
+    await assertNoUsers(given);
+  });
+
   it("keeps a table for a minute after its last user, and no longer", async () => {
     const given = storeOf({ libc: MIB });
     const { store, clock } = given;

@@ -92,10 +92,18 @@ export class TableStore {
    *
    * @param demand  how often whoever asks was sampled; of the tables that wait, the one with the
    *   largest sum is compiled first
+   * @param heldBytes  of the tables that whoever asks has already: one program with very many
+   *   files leaves half of the memory to others
    */
-  async acquire(file: ExecutableFile, demand: () => number): Promise<StoredTable | Missing> {
+  async acquire(
+    file: ExecutableFile,
+    demand: () => number,
+    heldBytes: () => number = () => 0,
+  ): Promise<StoredTable | Missing> {
     const refusal = this.#refusals.get(file.key);
     if (refusal !== undefined && refusal.untilNs > this.#nowNs()) return refusal.reason;
+    const isLoaded = this.#entries.get(file.key)?.slot !== undefined;
+    if (!isLoaded && this.#isShort && heldBytes() > this.#shareBytes) return this.#refuseForRoom();
     const entry = this.#entries.getOrInsertComputed(file.key, () => new Entry(file.key));
     entry.users++;
     entry.demands.add(demand);
@@ -235,6 +243,15 @@ export class TableStore {
     }
     for (const { bytes } of dropped) this.#bytes -= bytes;
     this.#freeSlots.push(...droppedSlots);
+  }
+
+  /** What one program may have when others need room too. */
+  get #shareBytes(): number {
+    return this.#options.bytesMax / 2;
+  }
+
+  get #isShort(): boolean {
+    return this.#bytes > this.#shareBytes;
   }
 
   #takeSlot(): number | undefined {

@@ -1,9 +1,10 @@
 import type { BpfMap } from "../../../linux/bpf.ts";
 import { addressPrefixes } from "./address-prefixes.ts";
 
-/** The maps of bpf/unwind_table.bpf.h. */
+/** The maps of bpf/unwind_owner.bpf.h and bpf/unwind_table.bpf.h. */
 export interface UnwindMapSet {
   readonly processes: BpfMap;
+  readonly children: BpfMap;
   readonly mappings: BpfMap;
   readonly tables: BpfMap;
 }
@@ -103,6 +104,7 @@ export class UnwindMaps {
   /** From now on the process is unwound by frame pointers alone. */
   forget(pid: number): void {
     this.#maps.processes.delete(word(pid));
+    this.#maps.children.delete(word(pid));
   }
 }
 

@@ -399,6 +399,39 @@ describe("Unwinder", () => {
     await setup.assertEmpty();
   });
 
+  it("has the kernel know again a process of whose exec nobody was told", async () => {
+    const setup = new Setup();
+    const image = setup.sampled(usual());
+    await setup.unwinder.settled();
+    setup.maps.processes.entries.clear();
+    setup.unwinder.want(image, true);
+    assert.ok(!setup.maps.knows(100), "the sample may be from before it was known");
+    setup.clock.advance(1000);
+    setup.unwinder.want(image, true);
+    assert.ok(setup.maps.knows(100));
+    assert.equal(setup.unwinder.counters.processes, 1);
+    setup.exit(image);
+    await setup.assertEmpty();
+  });
+
+  it("loads what is wanted at once in several turns, and leaves none out", async () => {
+    const setup = new Setup();
+    const monotonic = setup.clock.monotonicNanos.bind(setup.clock);
+    // Each look at the clock takes a millisecond.
+    setup.clock.monotonicNanos = () => {
+      setup.clock.advance(1);
+      return monotonic();
+    };
+    const images = Array.from({ length: 50 }, (_, n) => setup.sampled(usual(), { pid: 200 + n }));
+    const atOnce = images.filter(({ pid }) => setup.maps.knows(pid)).length;
+    assert.ok(atOnce > 0 && atOnce < 20, `${atOnce} in the first turn`);
+    for (const image of images.slice(25)) setup.exit(image);
+    await setup.follow();
+    assert.ok(images.slice(0, 25).every(({ pid }) => setup.maps.knows(pid)));
+    for (const image of images.slice(0, 25)) setup.exit(image);
+    await setup.assertEmpty();
+  });
+
   it("goes on with the next generation of a program, and only loads what is new", async () => {
     const setup = new Setup({ "/main": KIB, "/libc": 2 * KIB, "/other": 3 * KIB });
     const image = setup.sampled(usual());

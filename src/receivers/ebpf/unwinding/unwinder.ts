@@ -1,12 +1,12 @@
-import { isFileBacked, type ProcessMapping } from "../../../linux/process-mapping.ts";
+import type { ProcessMapping } from "../../../linux/process-mapping.ts";
 import type { Clock } from "../../../support/clock.ts";
 import type { Logger } from "../../../support/logger.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
 import { type ExecutableInfo, isMissing, type Missing } from "../../../symbols/executable-file.ts";
-import { type ExecutableRegistry, VDSO_PATH } from "../../../symbols/executables.ts";
+import type { ExecutableRegistry } from "../../../symbols/executables.ts";
 import { openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
-import { addressPrefixes } from "./address-prefixes.ts";
+import { hasFile, loadableMappings } from "./loadable-mappings.ts";
 import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
 import { Turns } from "./turns.ts";
 import {
@@ -21,16 +21,10 @@ import { type RangeSums, UnwoundProcess } from "./unwound-process.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
 const IDLE_MS = 600_000;
-/** Ranges of one process, and keys: what has more shall not fill the map for all others. */
-const RANGES_MAX = 4096;
-const KEYS_MAX = 8192;
-/** Keys of one range: two for each bit of a page's number. */
-const RANGE_KEYS_MAX = 72;
+/** How long the kernel may take to show that it knows a process: longer than between drains. */
+const KNOW_AGAIN_MS = 1000;
 /** How often idle processes and unused tables are looked for. */
 const EXPIRE_INTERVAL_MS = 5000;
-/** Above this an address is not exact as a number, and no user space has it. */
-const ADDRESS_MAX = 2 ** 52;
-
 export interface UnwinderOptions {
   readonly maps: UnwindMaps;
   readonly store: TableStore;
@@ -106,8 +100,12 @@ export class Unwinder {
     return this.#byPid.values().some(({ loading }) => loading !== undefined);
   }
 
-  /** A process was sampled: loads it if it is new. Costs nothing for one that is known. */
-  want(image: ProcessImage): void {
+  /**
+   * A process was sampled: loads it if it is new. Costs nothing for one that is known.
+   *
+   * @param wasUnknown  the kernel did not know it in this sample
+   */
+  want(image: ProcessImage, wasUnknown = false): void {
     if (this.#hasEnded || image.isKernelThread || !image.isComplete || image.exitNs !== undefined)
       return;
     const known = this.#byPid.get(image.pid);
@@ -115,6 +113,7 @@ export class Unwinder {
       known.image = image;
       known.wants++;
       known.wantedAtNs = this.#nowNs();
+      if (wasUnknown && known.isKnown) this.#knowAgain(known);
       return;
     }
     if (known !== undefined) this.#remove(known);
@@ -237,12 +236,8 @@ export class Unwinder {
   }
 
   #mappingsOf({ image }: UnwoundProcess): readonly ProcessMapping[] {
-    const mappings = image.mappings.all().filter(({ end }) => end < ADDRESS_MAX);
-    if (mappings.length <= KEYS_MAX / RANGE_KEYS_MAX) return mappings;
-    // A compiler at run time makes thousands of others, which keep frame pointers.
-    const others = mappings.filter((mapping) => !hasFile(mapping));
-    const kept = withinKeys([...mappings.filter(hasFile), ...others].slice(0, RANGES_MAX));
-    this.#refusedMappings += mappings.length - kept.length;
+    const { kept, refused } = loadableMappings(image.mappings.all());
+    this.#refusedMappings += refused;
     return kept;
   }
 
@@ -253,8 +248,11 @@ export class Unwinder {
     this.#place(process, files, () => ({ rules: BY_GUESS, isFinal: false }));
     if (process.isKnown) return;
     process.isKnown = this.#options.maps.know(process.image.pid, process.owner);
-    if (process.isKnown) this.#known++;
-    else this.#refused++;
+    if (!process.isKnown) this.#refused++;
+    else {
+      process.knownAtNs = this.#nowNs();
+      this.#known++;
+    }
   }
 
   /** The parts of one file that a process has mapped. */
@@ -295,7 +293,11 @@ export class Unwinder {
     const identified = await executables.identified(mapping);
     if (isMissing(identified)) return identified;
     if (process.isGone) return { missing: "its process has ended" };
-    const table = await store.acquire(identified.file, () => process.demand);
+    const table = await store.acquire(
+      identified.file,
+      () => process.demand,
+      () => process.tableBytes,
+    );
     process.filesAsked++;
     return isMissing(table) ? table : { table, info: identified.info };
   }
@@ -335,6 +337,15 @@ export class Unwinder {
     this.#removeRanges(process, () => true);
   }
 
+  /** The kernel forgets a process that runs another program: of that the record may be lost. */
+  #knowAgain(process: UnwoundProcess): void {
+    const nowNs = this.#nowNs();
+    // What was sampled before it was known is over by then.
+    if (nowNs - process.knownAtNs < BigInt(KNOW_AGAIN_MS) * 1_000_000n) return;
+    process.knownAtNs = nowNs;
+    this.#options.maps.know(process.image.pid, process.owner);
+  }
+
   #removeRanges(process: UnwoundProcess, isGone: (mapping: ProcessMapping) => boolean): void {
     const gone = [...process.ranges].filter(([mapping]) => isGone(mapping));
     this.#options.maps.removeRanges(gone.map(([, { keys }]) => keys));
@@ -359,21 +370,6 @@ interface Place {
   readonly table?: StoredTable;
   /** False when a table may be had at another time. */
   readonly isFinal: boolean;
-}
-
-/** Those that have room in one process's share of the trie, which a few large ones may fill. */
-function withinKeys(mappings: readonly ProcessMapping[]): ProcessMapping[] {
-  let keys = 0;
-  return mappings.filter(({ start, end }) => {
-    const needed = addressPrefixes(Number(start), Number(end)).length;
-    if (keys + needed > KEYS_MAX) return false;
-    keys += needed;
-    return true;
-  });
-}
-
-function hasFile(mapping: ProcessMapping): boolean {
-  return isFileBacked(mapping) || mapping.path === VDSO_PATH;
 }
 
 /** Rejects with the first failure, but not before all have ended. */

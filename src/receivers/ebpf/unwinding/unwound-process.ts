@@ -37,8 +37,9 @@ export class UnwoundProcess {
   wants = 1;
   /** Files whose table it was given, or refused. */
   filesAsked = 0;
-  /** The kernel walks it by tables. */
+  /** The kernel walks it by tables, since when. */
   isKnown = false;
+  knownAtNs = 0n;
   isRemoved = false;
   /** Some of it is unwound by frame pointers because its table cannot be had for the moment. */
   hasFallback = false;
@@ -74,6 +75,15 @@ export class UnwoundProcess {
   /** What of its mappings is in the kernel. */
   get ranges(): ReadonlyMap<ProcessMapping, KnownRange> {
     return this.#ranges;
+  }
+
+  /** Kernel memory of its tables, those that it shares with others among them. */
+  get tableBytes(): number {
+    const tables = new Map<number, number>();
+    for (const { table } of this.#ranges.values()) {
+      if (table !== undefined) tables.set(table.slot, table.bytes);
+    }
+    return tables.values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** @param sums  follow the change */

@@ -198,6 +198,7 @@ export interface FoundRange {
 /** The maps of the program in the kernel, and its look into them. */
 export class FakeMapSet implements UnwindMapSet {
   readonly processes = new FakeMap(4, 100);
+  readonly children = new FakeMap(4, 100);
   readonly mappings = new FakeMap(16, 100_000);
   readonly tables = new FakeMap(4, 100);
 
