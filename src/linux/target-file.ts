@@ -14,7 +14,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from "node:fs";
 import { EAGAIN, ELOOP, ENOENT, ENOTDIR, EXDEV, systemErrorName } from "./errno.ts";
 import { openat2 } from "./libc.ts";
-import { type Device, isFileBacked, type ProcessMapping } from "./process-mapping.ts";
+import { type Device, isFileBacked, NO_DEVICE, type ProcessMapping } from "./process-mapping.ts";
 
 /** What the opener has to know of a process; a ProcessImage is one. */
 export interface TargetProcess {
@@ -94,6 +94,21 @@ export function openTargetFile(process: TargetProcess, mapping: ProcessMapping):
   return adopt(openInRoot("/", mapping.path), mapping, { via: "host" });
 }
 
+/**
+ * Opens a regular file by its path below another root, under the same rules: for the files that a
+ * mapped file names. Which inode it should be is not known, so it is not verified.
+ *
+ * @param root  a folder of this host, as `/proc/PID/root`
+ */
+export function openFileInRoot(root: string, path: string): TargetFileLookup {
+  if (path === "" || path.includes("\0")) return { missing: "not-found" };
+  return adopt(openInRoot(root, path), ANY_INODE, { via: "process-root" });
+}
+
+const ANY_INODE: MappedInode = { inode: 0n, device: NO_DEVICE };
+
+type MappedInode = Pick<ProcessMapping, "inode" | "device">;
+
 /** An O_PATH descriptor, or why there is none. */
 type PathLookup = number | MissingTargetFile;
 
@@ -151,7 +166,7 @@ function mapFilesPath(pid: number, { start, end }: ProcessMapping): string {
 /** Looks at what was found, and opens it when it is what the mapping shows. */
 function adopt(
   pathFd: PathLookup,
-  mapping: ProcessMapping,
+  mapping: MappedInode,
   { via }: { via: TargetFileVia },
 ): TargetFileLookup {
   if (typeof pathFd !== "number") return { missing: pathFd };
@@ -188,7 +203,7 @@ function reopen(
 }
 
 /** Overlay and btrfs show another device in stat than in a mapping; then this is false. */
-function isMapped(stats: BigIntStats, { device, inode }: ProcessMapping): boolean {
+function isMapped(stats: BigIntStats, { device, inode }: MappedInode): boolean {
   const { major, minor } = deviceOf(stats.dev);
   return inode === stats.ino && device.major === major && device.minor === minor;
 }

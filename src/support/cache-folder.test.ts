@@ -15,7 +15,19 @@ describe("default cache folder", () => {
       folder: "/var/cache/obsforge",
     },
     {
-      name: "systemd's folder before all",
+      name: "the chosen one before all",
+      uid: ROOT,
+      env: { OBSFORGE_CACHE_DIR: "/chosen", CACHE_DIRECTORY: "/var/cache/own" },
+      folder: "/chosen",
+    },
+    {
+      name: "a chosen one that is empty is none",
+      uid: USER,
+      env: { OBSFORGE_CACHE_DIR: "", XDG_CACHE_HOME: "/x" },
+      folder: "/x/obsforge",
+    },
+    {
+      name: "systemd's folder before the usual ones",
       uid: ROOT,
       env: { CACHE_DIRECTORY: "/var/cache/own", XDG_CACHE_HOME: "/x" },
       folder: "/var/cache/own",

@@ -1,9 +1,10 @@
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { PROGRAM_NAME } from "./program.ts";
 
 /**
  * Where this program keeps what it can make again; undefined when the user has no such place.
- * In this order: systemd's CacheDirectory=, for root /var/cache, the XDG base directories.
+ * In this order: OBSFORGE_CACHE_DIR, systemd's CacheDirectory=, for root /var/cache, the XDG base
+ * directories.
  *
  * Root does not go by XDG_CACHE_HOME or HOME: sudo may leave those of the user who called it,
  * who would then find files of root among the own.
@@ -14,6 +15,8 @@ export function defaultCacheFolder(
   env: Readonly<Record<string, string | undefined>>,
   uid: number,
 ): string | undefined {
+  const chosen = env["OBSFORGE_CACHE_DIR"];
+  if (chosen !== undefined && chosen !== "") return resolve(chosen);
   // A list with colons when the unit names several.
   const ofService = absolute(env["CACHE_DIRECTORY"]?.split(":")[0]);
   if (ofService !== undefined) return ofService;
