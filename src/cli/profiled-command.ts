@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { callingUser } from "../support/calling-user.ts";
 import { CollectorError } from "../support/errors.ts";
 import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
@@ -15,15 +15,18 @@ const END_WAIT_MS = 2000;
  */
 export class ProfiledCommand implements AsyncDisposable {
   readonly pid: number;
+  /** Absolute path of what will run. */
+  readonly program: string;
   /** The exit code as a shell reports it: the command's own, or 128 + the signal. */
   readonly exitCode: Promise<number>;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, program: string) {
     this.#child = child;
+    this.program = program;
     this.pid = child.pid as number;
-    this.exitCode = new Promise((resolve) => {
-      child.once("exit", (code, signal) => resolve(code ?? signalExitCode(signal)));
+    this.exitCode = new Promise((settle) => {
+      child.once("exit", (code, signal) => settle(code ?? signalExitCode(signal)));
     });
   }
 
@@ -33,17 +36,17 @@ export class ProfiledCommand implements AsyncDisposable {
    * @throws CollectorError NOT_FOUND  there is no such command
    */
   static async prepare(command: readonly string[]): Promise<ProfiledCommand> {
-    requireCommand(command[0] as string);
+    const program = findCommand(command[0] as string);
     const [file, ...args] = [...asCallingUser(), "/bin/sh", "-c", WAIT_THEN_RUN, "obsforge"];
     const child = spawn(file as string, [...args, ...command], {
       stdio: ["inherit", "inherit", "inherit", "pipe"],
       env: { ...userEnvironment(process.env), ...callingUserEnvironment() },
     });
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
+    await new Promise<void>((started, reject) => {
+      child.once("spawn", started);
       child.once("error", (error) => reject(startError(command, error)));
     });
-    return new ProfiledCommand(child);
+    return new ProfiledCommand(child, program);
   }
 
   /** Lets the command run. */
@@ -107,11 +110,12 @@ function homeOf(userName: string): string | undefined {
   return users.map((line) => line.split(":")).find(([name]) => name === userName)?.[5];
 }
 
-function requireCommand(name: string): void {
+function findCommand(name: string): string {
   const places = name.includes("/")
     ? [name]
     : (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name));
-  if (places.some(isExecutableFile)) return;
+  const found = places.find(isExecutableFile);
+  if (found !== undefined) return resolve(found);
   const hint = /^\d+$/.test(name)
     ? `to profile the process ${name}, use -p ${name}`
     : "check its spelling, or give its path";

@@ -33,7 +33,8 @@ export async function runRecord(options: RecordOptions): Promise<number> {
   await using service = await RecordService.create({ ...options, pids, format: format.name });
   await service.start();
   await using command = await prepareCommand(options.command);
-  if (command !== undefined) service.receiver.addPid(command.pid);
+  // The shell in which it waits has most of the libraries that it will have.
+  if (command !== undefined) await service.receiver.addPid(command.pid, command.program);
   using progress = new RecordProgress(options, () => service.receiver.counters);
   command?.release();
   await untilDone(options, command, interruption.signal);

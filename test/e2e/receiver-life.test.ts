@@ -95,7 +95,7 @@ describe("ebpf receiver", { skip: requirement("root", "bpf") }, () => {
       work: async (receiver) => {
         await sleep(600);
         assert.deepEqual(seenPids(), [String(first.pid)]);
-        receiver.addPid(second.pid);
+        await receiver.addPid(second.pid);
         await sleep(600);
       },
     });

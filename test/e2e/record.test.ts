@@ -18,6 +18,9 @@ const SHARE_TOLERANCE = 0.03;
 /** Samples × period is the CPU time that the kernel charged, within two percent. */
 const CPU_TIME_TOLERANCE = 0.02;
 
+/** Of six seconds, the ten milliseconds or so until the program is known are some 0.3 %. */
+const INCOMPLETE_PERCENT_MAX = 1;
+
 interface Recording {
   readonly path: string;
   readonly batch: ProfileBatch;
@@ -80,6 +83,11 @@ for (const [source, names] of Object.entries(leaves)) {
       const sampled = functionTotals(recording.batch).cpuNanos;
       const ratio = sampled / (recording.truth["cpuNanos"] as number);
       assert.ok(Math.abs(ratio - 1) < CPU_TIME_TOLERANCE, `${ratio}`);
+    });
+
+    it("is whole from its first moments on, without frame pointers", () => {
+      const [, percent] = /([\d.]+) % of stacks incomplete/.exec(recording.summary) ?? [];
+      assert.ok(Number(percent) <= INCOMPLETE_PERCENT_MAX, recording.summary);
     });
 
     it("says in one line what it did", () => {

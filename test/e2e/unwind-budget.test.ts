@@ -72,7 +72,7 @@ describe("a budget for unwind tables", { skip: requirement("root", "bpf") }, () 
       work: async (receiver) => {
         for (const program of programs) {
           await using running = await startCommand(program, ["20", "30"]);
-          receiver.addPid(running.pid);
+          await receiver.addPid(running.pid);
           const before = receiver.counters.results.complete;
           await until(
             receiver,

@@ -140,7 +140,7 @@ async function leftAfter(receiver: EbpfReceiver, text: string): Promise<Rest> {
   const shell = spawn("sh", ["-c", `read line; ${text}`], {
     stdio: ["pipe", "inherit", "inherit"],
   });
-  receiver.addPid(shell.pid as number);
+  await receiver.addPid(shell.pid as number);
   shell.stdin.end("go\n");
   const [code] = await once(shell, "close");
   assert.equal(code, 0);

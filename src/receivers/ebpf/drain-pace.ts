@@ -10,6 +10,9 @@ const RING_SHARE_MAX = 1 / 4;
 /** A ring that fills faster is too small for its host; below this a drain is all overhead. */
 const DRAIN_MIN_MS = 20;
 
+/** While few processes are watched that are just starting: each has milliseconds to be known. */
+const DRAIN_HURRIED_MS = 10;
+
 /** What a drain found. */
 export interface DrainFindings {
   /** The kernel told something of processes. */
@@ -26,7 +29,7 @@ export class DrainPace {
 
   /** Milliseconds to the next drain, after one that found this. */
   next({ hasProcessNews, ringShare, isHurried = false }: DrainFindings): number {
-    if (isHurried) return DRAIN_MIN_MS;
+    if (isHurried) return DRAIN_HURRIED_MS;
     const wanted = hasProcessNews ? DRAIN_BUSY_MS : Math.min(2 * this.#waitMs, DRAIN_QUIET_MS);
     const hasRoomMs = ringShare === 0 ? wanted : (this.#waitMs * RING_SHARE_MAX) / ringShare;
     this.#waitMs = Math.max(DRAIN_MIN_MS, Math.min(wanted, Math.floor(hasRoomMs)));

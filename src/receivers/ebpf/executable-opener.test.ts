@@ -6,7 +6,7 @@ import { readProcess } from "../../linux/proc.ts";
 import { sleep } from "../../support/clock.ts";
 import { readElf } from "../../symbols/elf/elf-file.ts";
 import { bytesAccess, fileAccess } from "../../symbols/elf/random-access.ts";
-import { openerOf } from "./executable-opener.ts";
+import { hostOpenerOf, openerOf } from "./executable-opener.ts";
 import { imageWith, mappingAt } from "./testing/fakes.ts";
 
 describe("openerOf", () => {
@@ -19,6 +19,20 @@ describe("openerOf", () => {
     assert.ok("fd" in source);
     using file = source;
     assert.ok(readElf(fileAccess(file.fd, mapping.path)).segments.length > 0);
+  });
+
+  it("tells a program by the same identity before and while it runs", () => {
+    const snapshot = readProcess(process.pid) ?? assert.fail();
+    const mapping = snapshot.mappings.find(({ path }) => path === process.execPath);
+    assert.ok(mapping !== undefined);
+    const { pid, startNs } = snapshot;
+    const running = openerOf(imageWith([mapping], { pid, startNs }), mapping)();
+    const before = hostOpenerOf(process.execPath)();
+    assert.ok("fd" in running && "fd" in before);
+    using _running = running;
+    using _before = before;
+    assert.equal(before.identity, running.identity);
+    assert.ok("missing" in hostOpenerOf("/no/such/file")());
   });
 
   it("gives the vdso as bytes, of whatever process it is", () => {

@@ -1,5 +1,10 @@
 import { readOwnVdso } from "../../linux/own-vdso.ts";
-import { openTargetFile, type TargetProcess } from "../../linux/target-file.ts";
+import {
+  openFileInRoot,
+  openTargetFile,
+  type TargetFileLookup,
+  type TargetProcess,
+} from "../../linux/target-file.ts";
 import type { Missing } from "../../symbols/executable-file.ts";
 import { type IdentifiedSource, VDSO_PATH } from "../../symbols/executables.ts";
 import type { ProcessImage, ProcessMapping, ProgramIdentity } from "./process-image.ts";
@@ -16,6 +21,11 @@ export function openerOf(
   if (mapping.path === VDSO_PATH) return openVdso;
   const process = new RememberedProcess(image);
   return () => openFile(process, mapping);
+}
+
+/** How a file is opened that nobody has mapped yet. */
+export function hostOpenerOf(path: string): () => IdentifiedSource | Missing {
+  return () => identified(openFileInRoot("/", path), path);
 }
 
 /** A process whose program may be forgotten with its images, and then counts as ended. */
@@ -35,11 +45,13 @@ class RememberedProcess implements TargetProcess {
 }
 
 function openFile(process: TargetProcess, mapping: ProcessMapping): IdentifiedSource | Missing {
-  const file = openTargetFile(process, mapping);
+  return identified(openTargetFile(process, mapping), mapping.path);
+}
+
+function identified(file: TargetFileLookup, path: string): IdentifiedSource | Missing {
   if ("missing" in file) return file;
   const { device, inode, size, mtimeNs } = file;
   const identity = `${device.major}:${device.minor}:${inode} ${size} ${mtimeNs}`;
-  const { path } = mapping;
   return { fd: file.fd, identity, path, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 

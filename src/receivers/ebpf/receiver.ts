@@ -174,14 +174,19 @@ export class EbpfReceiver implements Receiver {
     }
   }
 
-  /** Samples one more process and its future children. */
-  addPid(pid: number): void {
+  /**
+   * Samples one more process and its future children. Resolves when it is walked by its tables.
+   *
+   * @param next  path of the program that it will run next, if that is known
+   */
+  async addPid(pid: number, next?: string): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
     running.sampler.addPid(pid);
-    running.newsAtNs = this.#context.clock.monotonicNanos();
-    const image = running.processes.imageAt(pid, running.newsAtNs);
-    if (image !== undefined) running.unwinder.want(image);
+    running.processes.drain();
+    const { clock } = this.#context;
+    running.newsAtNs = clock.monotonicNanos();
+    await loadChosen(running.unwinder, running.processes, { pids: [pid], next, clock });
     this.#tick();
   }
 

@@ -9,7 +9,7 @@ const WAIT_MS = 5000;
 export async function loadChosen(
   unwinder: Unwinder,
   processes: ProcessTable,
-  { pids, clock }: { readonly pids: readonly number[] | undefined; readonly clock: Clock },
+  { pids, next, clock }: Chosen,
 ): Promise<void> {
   const nowNs = clock.monotonicNanos();
   for (const pid of pids ?? []) {
@@ -17,6 +17,14 @@ export async function loadChosen(
     if (image !== undefined) unwinder.want(image);
   }
   const waiting = new AbortController();
-  const settled = unwinder.settled().finally(() => waiting.abort());
+  const preloaded = next === undefined ? undefined : unwinder.preload(next);
+  const settled = Promise.all([unwinder.settled(), preloaded]).finally(() => waiting.abort());
   await Promise.race([settled, sleep(WAIT_MS, waiting.signal)]);
+}
+
+interface Chosen {
+  readonly pids: readonly number[] | undefined;
+  /** Path of a program that one of them will run next. */
+  readonly next?: string | undefined;
+  readonly clock: Clock;
 }

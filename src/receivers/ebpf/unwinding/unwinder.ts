@@ -4,7 +4,7 @@ import type { Logger } from "../../../support/logger.ts";
 import { fileAddress } from "../../../symbols/elf/file-address.ts";
 import { type ExecutableInfo, isMissing, type Missing } from "../../../symbols/executable-file.ts";
 import type { ExecutableRegistry } from "../../../symbols/executables.ts";
-import { openerOf } from "../executable-opener.ts";
+import { hostOpenerOf, openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
 import { hasFile, loadableMappings } from "./loadable-mappings.ts";
 import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
@@ -124,6 +124,18 @@ export class Unwinder {
     const process = new UnwoundProcess(image, this.#nextOwner++, this.#nowNs());
     this.#byPid.set(image.pid, process);
     this.#load(process);
+  }
+
+  /** Has the table of a program at hand that is about to run. Never rejects. */
+  async preload(path: string): Promise<void> {
+    const { executables, store } = this.#options;
+    const file = { path, buildId: "" };
+    executables.meet(file, hostOpenerOf(path));
+    const identified = await executables.identified(file);
+    if (isMissing(identified)) return;
+    const table = await store.acquire(identified.file, () => 1);
+    // Nobody has it mapped yet: it stays for as long as an unused one does.
+    if (!isMissing(table)) store.release(table);
   }
 
   /**
