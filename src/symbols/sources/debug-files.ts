@@ -160,7 +160,9 @@ export class DebugFiles implements AsyncDisposable {
       if (look === undefined) return await this.#lookOnce(key, asked, signal);
       await look;
     }
-    return missingFile([], { kind: "given_up", isPassing: true });
+    const why = this.#hasEnded ? "the search has ended" : "it comes and goes";
+    const none = missingFile([], { kind: "given_up", isPassing: true });
+    return { ...none, missing: `${subjectOf(asked)}: ${why}` };
   }
 
   /** A file of the cache has no neighbours: paths in its links would lead wherever its maker likes. */

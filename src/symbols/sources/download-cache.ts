@@ -5,8 +5,9 @@
  *   debug-files/ID.KIND.missing          no server had it: a digest of which were asked
  *   debug-files/ID.KIND.UUID.partial     one that is being fetched
  *
- * The time of change is that of the last use. A file is gone when nobody used it for long, and the
- * one that was not used for longest goes first when there are too many.
+ * The time of access is that of the last use, set by this program, as disks mostly do not keep it.
+ * A file is gone when nobody used it for long, and the one that was not used for longest goes
+ * first when there are too many.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -96,9 +97,7 @@ export class DownloadCache {
     const path = join(folder.path, nameOf(key));
     const found = await firstFitting(source, [{ path }], { buildId: key.buildId });
     if (!("missing" in found)) {
-      const seconds = this.#nowMs() / 1000;
-      // A disk that is mounted to be read only still gives files.
-      await utimes(path, seconds, seconds).catch(() => {});
+      await this.#touch(path);
       return found;
     }
     if (found.lookedAt[0]?.why !== NOT_THERE) await rm(path, { force: true }).catch(() => {});
@@ -116,6 +115,16 @@ export class DownloadCache {
       return (await readFile(path, "latin1")) === serversDigest;
     } catch {
       return false;
+    }
+  }
+
+  /** The time of change stays what it is: by it a file is known to be the same. */
+  async #touch(path: string): Promise<void> {
+    try {
+      const { mtimeMs } = await lstat(path);
+      await utimes(path, this.#nowMs() / 1000, Math.floor(mtimeMs / 1000));
+    } catch {
+      // Removed meanwhile, or a disk that is mounted to be read only: it still gives files.
     }
   }
 
@@ -172,7 +181,8 @@ export class DownloadCache {
         await handle.writeFile(piece);
         size += piece.length;
       }
-      const seconds = this.#nowMs() / 1000;
+      // Whole seconds, which can be set again exactly.
+      const seconds = Math.floor(this.#nowMs() / 1000);
       await handle.utimes(seconds, seconds);
     } finally {
       await handle.close();
@@ -213,7 +223,7 @@ export class DownloadCache {
       if (!isRest && !ENTRY.test(name)) continue;
       const stats = await lstat(join(folder, name)).catch(() => undefined);
       if (stats === undefined) continue;
-      const ageMs = this.#nowMs() - stats.mtimeMs;
+      const ageMs = this.#nowMs() - Math.max(stats.atimeMs, stats.mtimeMs);
       if (!isRest) entries.push({ name, size: stats.size, ageMs });
       else if (ageMs > Math.max(PARTIAL_AGE_MS_MAX, this.#options.missMs)) {
         await rm(join(folder, name), { force: true });
