@@ -22,6 +22,8 @@ export type Requirement =
   | "pyenv"
   | "chromium"
   | "perf"
+  | "dwz"
+  | "debuginfod"
   | "git";
 
 const programs: Partial<Record<Requirement, readonly string[]>> = {
@@ -37,6 +39,8 @@ const programs: Partial<Record<Requirement, readonly string[]>> = {
   pyenv: ["pyenv"],
   chromium: ["chromium"],
   perf: ["perf"],
+  dwz: ["dwz"],
+  debuginfod: ["debuginfod"],
   git: ["git"],
 };
 
