@@ -103,7 +103,8 @@ export class DebugFiles implements AsyncDisposable {
       headers: headersReader(filled.debuginfod_headers_file),
       timeoutMs: filled.debuginfod_timeout,
       timeMsMax: filled.debuginfod_maxtime,
-      bytesMax: filled.debuginfod_maxsize,
+      // What the cache cannot hold need not be fetched.
+      bytesMax: Math.min(filled.debuginfod_maxsize, filled.cache_size_max),
       retriesMax: filled.debuginfod_retry_limit,
       clock,
       logger,

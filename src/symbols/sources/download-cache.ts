@@ -162,9 +162,14 @@ export class DownloadCache {
     const handle = await open(partial, "wx", 0o600);
     try {
       const size = await this.#fill(handle, pieces);
+      const { bytesMax } = this.#options;
+      if (size > bytesMax) return { why: `${size} bytes, over the ${bytesMax} bytes of the cache` };
       const refusal = await refusalOfPath(partial, key.buildId);
       if (refusal !== undefined) return { why: refusal };
       await this.#makeRoom(folder.path, size);
+      // Whole seconds, which can be set again exactly.
+      const seconds = Math.floor(this.#nowMs() / 1000);
+      await utimes(partial, seconds, seconds);
       await rename(partial, path);
       await rm(`${path}.missing`, { force: true });
       return { bytes: size };
@@ -181,9 +186,6 @@ export class DownloadCache {
         await handle.writeFile(piece);
         size += piece.length;
       }
-      // Whole seconds, which can be set again exactly.
-      const seconds = Math.floor(this.#nowMs() / 1000);
-      await handle.utimes(seconds, seconds);
     } finally {
       await handle.close();
     }

@@ -158,5 +158,6 @@ function whyOf(error: unknown): string {
   const { code = "" } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "ENOTDIR") return NOT_THERE;
   if (code === "EACCES" || code === "EPERM") return NOT_PERMITTED;
+  if (code === "ELOOP") return "too many links";
   return `cannot be opened (${code || String(error)})`;
 }
