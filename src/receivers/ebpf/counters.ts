@@ -1,6 +1,6 @@
 import type { ProcessCounters } from "./process-table.ts";
 import { type StackResultName, sampleResult } from "./sample-record.ts";
-import { NOTHING_UNWOUND, type UnwinderCounters } from "./unwinding/unwinder.ts";
+import { NOTHING_UNWOUND, type UnwinderCounters } from "./unwinding/unwinder-counters.ts";
 
 /**
  * What the receiver has done since its last start. Taken = delivered + lost, exactly, once it has

@@ -1,7 +1,7 @@
 import type { Metrics } from "../../support/metrics.ts";
 import type { EbpfCounters } from "./counters.ts";
 import { type StackResultName, sampleResult } from "./sample-record.ts";
-import type { UnwinderCounters } from "./unwinding/unwinder.ts";
+import type { UnwinderCounters } from "./unwinding/unwinder-counters.ts";
 
 /** The receiver's counters as series; samples are ticks of a CPU's clock. */
 export function addEbpfMetrics(metrics: Metrics, counters: () => EbpfCounters): void {

@@ -209,6 +209,7 @@ export class TableStore {
   async #makeRoom(bytes: number): Promise<boolean> {
     const victims: Entry[] = [];
     let left = this.#options.bytesMax - this.#bytes;
+    if (left >= bytes) return true;
     for (const entry of this.#unused()) {
       if (left >= bytes) break;
       left += entry.bytes;

@@ -8,8 +8,8 @@ describe("Turns", () => {
   it("does at once what fits into a turn", () => {
     const turns = new Turns(new FakeClock());
     const done: number[] = [];
-    for (let n = 0; n < 1000; n++) turns.run(() => done.push(n));
-    assert.equal(done.length, 1000);
+    for (let n = 0; n < 100; n++) turns.run(() => done.push(n));
+    assert.equal(done.length, 100);
   });
 
   it("leaves the rest to later turns, in order", async () => {

@@ -2,6 +2,8 @@ import type { Clock } from "../../../support/clock.ts";
 
 /** Work of one turn of the event loop: what else the loop serves does not notice it. */
 export const TURN_MS = 10;
+/** Works of one turn: what each resolves goes on in the same turn, and nobody measures that. */
+const TURN_WORKS_MAX = 200;
 
 /**
  * Does work at once, or in a later turn of the event loop when this one has had enough: a hundred
@@ -11,6 +13,7 @@ export class Turns {
   readonly #clock: Clock;
   readonly #waiting: (() => void)[] = [];
   #spentNs = 0n;
+  #works = 0;
   #nextTurn: NodeJS.Immediate | undefined;
 
   constructor(clock: Clock) {
@@ -29,13 +32,19 @@ export class Turns {
     return new Promise((resolve, reject) => this.run(() => work().then(resolve, reject)));
   }
 
+  /** Resolves when all that waits now is done. */
+  settled(): Promise<void> {
+    return this.start(async () => {});
+  }
+
   get #isOver(): boolean {
-    return this.#spentNs >= BigInt(TURN_MS) * 1_000_000n;
+    return this.#works >= TURN_WORKS_MAX || this.#spentNs >= BigInt(TURN_MS) * 1_000_000n;
   }
 
   #beginTurn(): void {
     this.#nextTurn = undefined;
     this.#spentNs = 0n;
+    this.#works = 0;
     while (this.#waiting.length > 0 && !this.#isOver) this.#do(this.#waiting.shift() as () => void);
     if (this.#waiting.length > 0) this.#nextTurn ??= setImmediate(() => this.#beginTurn());
   }
@@ -43,6 +52,7 @@ export class Turns {
   #do(work: () => void): void {
     const startNs = this.#clock.monotonicNanos();
     work();
+    this.#works++;
     this.#spentNs += this.#clock.monotonicNanos() - startNs;
   }
 }

@@ -7,7 +7,7 @@ import type { ExecutableRegistry } from "../../../symbols/executables.ts";
 import { hostOpenerOf, openerOf } from "../executable-opener.ts";
 import type { ProcessImage } from "../process-image.ts";
 import { hasFile, loadableMappings } from "./loadable-mappings.ts";
-import type { StoredTable, TableCounters, TableStore } from "./table-store.ts";
+import type { StoredTable, TableStore } from "./table-store.ts";
 import { Turns } from "./turns.ts";
 import {
   BY_FRAME_POINTERS,
@@ -17,6 +17,7 @@ import {
   type RangeRules,
   type UnwindMaps,
 } from "./unwind-maps.ts";
+import type { UnwinderCounters } from "./unwinder-counters.ts";
 import { type RangeSums, UnwoundProcess } from "./unwound-process.ts";
 
 /** A process that was not sampled for so long gives its tables back. */
@@ -33,31 +34,6 @@ export interface UnwinderOptions {
   readonly logger: Logger;
   readonly idleMs?: number;
 }
-
-export interface UnwinderCounters extends TableCounters {
-  /** Processes that are walked by tables. */
-  readonly processes: number;
-  /** Of their mappings: how many, and how many of them by frame pointers for want of a table. */
-  readonly mappings: number;
-  readonly framePointerMappings: number;
-  /** Processes and mappings that had no room in a map; they are walked by frame pointers. */
-  readonly refusedProcesses: number;
-  readonly refusedMappings: number;
-}
-
-/** The counters before anything was sampled. */
-export const NOTHING_UNWOUND: UnwinderCounters = {
-  tables: 0,
-  bytes: 0,
-  withoutTable: 0,
-  noRoom: 0,
-  evicted: 0,
-  processes: 0,
-  mappings: 0,
-  framePointerMappings: 0,
-  refusedProcesses: 0,
-  refusedMappings: 0,
-};
 
 /**
  * Keeps in the kernel how to unwind each process that is sampled: which of its addresses belong
@@ -175,6 +151,7 @@ export class Unwinder {
     while (this.isLoading) {
       await Promise.all([...this.#byPid.values()].map(({ loading }) => loading));
     }
+    await this.#turns.settled();
   }
 
   #load(process: UnwoundProcess): void {
@@ -277,11 +254,18 @@ export class Unwinder {
       });
       return;
     }
-    const { table, info } = found;
+    await this.#turns.start(async () => this.#placeTable(process, parts, found));
+  }
+
+  #placeTable(
+    process: UnwoundProcess,
+    parts: readonly ProcessMapping[],
+    { table, info }: FoundTable,
+  ): void {
     const { store } = this.#options;
     // What was unmapped meanwhile is gone.
     const isLeft = (part: ProcessMapping): boolean => process.ranges.get(part)?.isFinal === false;
-    const left = process.isGone ? [] : parts.filter(isLeft);
+    const left = process.isGone || this.#hasEnded ? [] : parts.filter(isLeft);
     try {
       this.#place(process, left, (part) => {
         const address = fileAddress(info.segments, part, part.start);
@@ -296,10 +280,7 @@ export class Unwinder {
     }
   }
 
-  async #tableOf(
-    process: UnwoundProcess,
-    mapping: ProcessMapping,
-  ): Promise<{ readonly table: StoredTable; readonly info: ExecutableInfo } | Missing> {
+  async #tableOf(process: UnwoundProcess, mapping: ProcessMapping): Promise<FoundTable | Missing> {
     const { executables, store } = this.#options;
     executables.meet(mapping, openerOf(process.image, mapping));
     const identified = await executables.identified(mapping);
@@ -346,7 +327,8 @@ export class Unwinder {
       this.#options.maps.forget(process.image.pid);
       this.#known--;
     }
-    this.#removeRanges(process, () => true);
+    // Its owner is nobody else's, so what is in the trie does no harm until then.
+    this.#turns.run(() => this.#removeRanges(process, () => true));
   }
 
   /** The kernel forgets a process that runs another program: of that the record may be lost. */
@@ -374,6 +356,11 @@ export class Unwinder {
   #nowNs(): bigint {
     return this.#options.clock.monotonicNanos();
   }
+}
+
+interface FoundTable {
+  readonly table: StoredTable;
+  readonly info: ExecutableInfo;
 }
 
 interface Place {
