@@ -15,7 +15,7 @@ const storeConfig = section(
       default: "build_id",
     }),
     debuginfo: text({
-      doc: "A path of your own in place of the layout's, as `{nn}/{rest}/debuginfo` or `{id}.debug`.",
+      doc: "A path of your own in place of the layout's, as `{nn}/{rest}/debuginfo`.",
     }),
     executable: text({ doc: "The same for programs and libraries themselves." }),
   },
@@ -58,7 +58,7 @@ export const debugFilesConfig = section(
       doc: "A file of `Name: value` lines, sent with each request.",
     }),
     debuginfod_cache_path: text({
-      doc: "The cache of elfutils' own client, from which is read and into which nothing is written.",
+      doc: "The cache of elfutils' own client. Files are taken from it, and none is put there.",
     }),
     cache_dir: text({ doc: "The program's cache; unset, the usual place of this user." }),
     cache_size_max: integer({

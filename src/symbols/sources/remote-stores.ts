@@ -3,6 +3,7 @@
  * What is fetched is kept in the cache, and is given out from there only.
  */
 import { createHash } from "node:crypto";
+import { shownUrl } from "../../transport/endpoint.ts";
 import { isBuildId } from "./build-id.ts";
 import { missingFile } from "./candidates.ts";
 import {
@@ -16,12 +17,7 @@ import {
 } from "./debug-file.ts";
 import type { CacheKey, DownloadCache } from "./download-cache.ts";
 import { pathInLayout } from "./layouts.ts";
-import {
-  type FetchOptions,
-  type RemoteCounts,
-  RemoteServer,
-  type RemoteStore,
-} from "./remote-server.ts";
+import type { FetchOptions, RemoteCounts, RemoteServer, RemoteStore } from "./remote-server.ts";
 import { Turns } from "./turns.ts";
 
 /** Servers are asked one after the other; more would make each miss slow. */
@@ -33,8 +29,11 @@ const WAITING_MAX = 512;
 
 export class RemoteStores implements DebugFileSource {
   readonly name = "debuginfod_urls";
+  readonly #stores: readonly RemoteStore[];
+  readonly #options: FetchOptions;
   readonly #cache: DownloadCache;
-  readonly #servers: readonly RemoteServer[];
+  /** The same, as soon as one is asked. */
+  #servers: readonly RemoteServer[] | undefined;
   /** Of the URLs: what none of these has may be had elsewhere. */
   readonly #digest: string;
   readonly #turns = new Turns({ runningMax: RUNNING_MAX, waitingMax: WAITING_MAX });
@@ -42,16 +41,17 @@ export class RemoteStores implements DebugFileSource {
   readonly #stop = new AbortController();
 
   constructor(stores: readonly RemoteStore[], options: FetchOptions) {
+    this.#stores = stores.slice(0, SERVERS_MAX);
+    this.#options = options;
     this.#cache = options.cache;
-    this.#servers = stores.slice(0, SERVERS_MAX).map((store) => new RemoteServer(store, options));
-    const known = stores.map(({ url, layout }) => [url.href, layout]);
+    const known = this.#stores.map(({ url, layout }) => [url.href, layout]);
     this.#digest = createHash("sha256").update(JSON.stringify(known)).digest("hex");
   }
 
   /** The sum over all servers. */
   get counts(): Readonly<RemoteCounts> {
     const sum = { requests: 0, fetched: 0, bytes: 0, failed: 0 };
-    for (const { counts } of this.#servers) {
+    for (const { counts } of this.#servers ?? []) {
       for (const name of ["requests", "fetched", "bytes", "failed"] as const) {
         sum[name] += counts[name];
       }
@@ -74,7 +74,7 @@ export class RemoteStores implements DebugFileSource {
     signal?: AbortSignal,
   ): Promise<FoundDebugFile | MissingDebugFile> {
     const key = cacheKey(wanted);
-    if (key === undefined || this.#servers.length === 0) return missingFile([]);
+    if (key === undefined || this.#stores.length === 0) return missingFile([]);
     const name = `${key.buildId}.${key.kind}`;
     let fetch = this.#fetches.get(name);
     if (fetch === undefined) {
@@ -88,8 +88,18 @@ export class RemoteStores implements DebugFileSource {
   }
 
   #notNow(why: string): MissingDebugFile {
-    const lookedAt = this.#servers.map(({ shown }) => ({ place: shown, why }));
-    return missingFile(lookedAt, { kind: "given_up", isPassing: true });
+    return missingFile(this.#eachBecause(why), { kind: "given_up", isPassing: true });
+  }
+
+  #eachBecause(why: string): LookedAt[] {
+    return this.#stores.map(({ url }) => ({ place: shownUrl(url), why }));
+  }
+
+  /** HTTP, TLS and decompression take their time to load, which most commands do not need. */
+  async #start(): Promise<readonly RemoteServer[]> {
+    const { RemoteServer } = await import("./remote-server.ts");
+    this.#servers ??= this.#stores.map((store) => new RemoteServer(store, this.#options));
+    return this.#servers;
   }
 
   /** Undefined when the file is in the cache. Never rejects. */
@@ -100,12 +110,11 @@ export class RemoteStores implements DebugFileSource {
     const folder = this.#cache.folder();
     if ("missing" in folder) return this.#notNow(`not asked: ${folder.missing}`);
     if (await this.#cache.isKnownMissing(key, this.#digest)) {
-      const why = "did not have it a short while ago";
-      return missingFile(this.#servers.map(({ shown }) => ({ place: shown, why })));
+      return missingFile(this.#eachBecause("did not have it a short while ago"));
     }
     const lookedAt: LookedAt[] = [];
     let isPassing = false;
-    for (const server of this.#servers) {
+    for (const server of await this.#start()) {
       const path = pathInLayout(server.layout, wanted);
       if (path === undefined) continue;
       const outcome = await this.#turns.run(() => server.fetch(path, key, this.#stop.signal));
