@@ -12,6 +12,7 @@ import { createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import { shownUrl } from "../../transport/endpoint.ts";
 import { causeOf } from "../../transport/http-client.ts";
 import { nodeHttp, nodeHttps } from "../../transport/node-http.ts";
+import type { ClientTls } from "../../transport/tls.ts";
 
 /** From http to https, and once more to where the file is. */
 export const REDIRECTS_MAX = 3;
@@ -27,6 +28,8 @@ export interface GetOptions {
   /** Within each of these, SLOWEST_BYTES must come, or the end; 0 is no limit. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Asked for when a connection needs it. */
+  readonly tls: () => Promise<ClientTls>;
 }
 
 /** An answer, whose body is to be read or destroyed. */
@@ -45,7 +48,8 @@ export async function httpGet(url: URL, options: GetOptions): Promise<GetAnswer>
   let next = url;
   let lookup: LookupFunction | undefined;
   for (let hops = 0; ; hops++) {
-    const response = await request(next, options, lookup);
+    const tls = next.protocol === "https:" ? await options.tls() : undefined;
+    const response = await request(next, options, { lookup, ...tls });
     const { statusCode: status = 0, headers, socket } = response;
     const location = headers.location;
     if (![301, 302, 303, 307, 308].includes(status) || location === undefined) {
@@ -86,7 +90,7 @@ function pinnedTo(address: string, family: 4 | 6): LookupFunction {
 function request(
   url: URL,
   { headers, timeoutMs, signal }: GetOptions,
-  lookup: LookupFunction | undefined,
+  { lookup, ...tls }: { lookup: LookupFunction | undefined } & Partial<ClientTls>,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const module = url.protocol === "https:" ? nodeHttps() : nodeHttp();
@@ -96,6 +100,7 @@ function request(
     signal,
     maxHeaderSize: HEADER_BYTES_MAX,
     ...(lookup !== undefined && { lookup }),
+    ...tls,
   });
   const giveUp = (why: string): void => void sent.destroy(new Error(why));
   const connectMs = timeoutMs === 0 ? CONNECT_MS_MAX : Math.min(timeoutMs, CONNECT_MS_MAX);

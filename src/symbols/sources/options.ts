@@ -121,7 +121,7 @@ export function storesOf({ symbol_stores, debuginfod_urls }: Filled): Stores {
   const folders: DebugFileSource[] = [];
   const remote: RemoteStore[] = [];
   const add = (name: string, location: string, layout: Layout): void => {
-    if (/^https?:\/\//.test(location)) remote.push({ url: checkedUrl(location), layout });
+    if (/^https?:\/\//.test(location)) remote.push({ url: checkedUrl(name, location), layout });
     else folders.push(new FolderStore(name, folderOf(location), layout));
   };
   for (const { location, layout = "build_id", debuginfo, executable } of symbol_stores) {
@@ -131,7 +131,9 @@ export function storesOf({ symbol_stores, debuginfod_urls }: Filled): Stores {
   }
   for (const url of debuginfod_urls) {
     if (!isUrl(url)) {
-      const message = `debuginfod_urls: ${url} does not begin with http://, https:// or file://`;
+      // Not repeated: a URL may hold a password.
+      const message =
+        "debuginfod_urls: one is no URL that begins with http://, https:// or file://";
       throw new CollectorError("CONFIG_INVALID", message);
     }
     add("debuginfod_urls", url, layouts.debuginfod);
@@ -139,10 +141,10 @@ export function storesOf({ symbol_stores, debuginfod_urls }: Filled): Stores {
   return { folders, remote };
 }
 
-function checkedUrl(text: string): URL {
+function checkedUrl(name: string, text: string): URL {
   const url = URL.parse(text);
   if (url !== null) return url;
-  throw new CollectorError("CONFIG_INVALID", `${text} is not a URL`);
+  throw new CollectorError("CONFIG_INVALID", `${name}: one begins as a URL, and is none`);
 }
 
 function folderOf(location: string): string {

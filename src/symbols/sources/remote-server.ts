@@ -1,8 +1,10 @@
+import { checked } from "../../config/check.ts";
 import { type Clock, sleep } from "../../support/clock.ts";
 import { messageOf } from "../../support/errors.ts";
 import type { Logger } from "../../support/logger.ts";
 import { belowEndpoint, shownUrl } from "../../transport/endpoint.ts";
 import { isRetryableStatus } from "../../transport/retryable.ts";
+import { type ClientTls, clientTlsConfig, loadClientTls } from "../../transport/tls.ts";
 import { CircuitBreaker, FAILURES_MAX } from "./breaker.ts";
 import type { CacheKey, DownloadCache } from "./download-cache.ts";
 import { fileInBody, type GetAnswer, httpGet, TransferError } from "./http-get.ts";
@@ -118,8 +120,9 @@ export class RemoteServer {
   async #fetchOnce(url: URL, key: CacheKey, signal: AbortSignal): Promise<NotFetched | undefined> {
     this.counts.requests++;
     try {
+      const { timeoutMs } = this.#options;
       const headers = await this.#options.headers();
-      const answer = await httpGet(url, { headers, timeoutMs: this.#options.timeoutMs, signal });
+      const answer = await httpGet(url, { headers, timeoutMs, signal, tls: systemTls });
       const refusal = this.#refusalOf(answer);
       if (refusal === undefined) return await this.#keep(answer, key);
       answer.response.destroy();
@@ -159,6 +162,14 @@ export class RemoteServer {
     this.counts.bytes += kept.bytes;
     return undefined;
   }
+}
+
+let loadedTls: Promise<ClientTls> | undefined;
+
+/** The system's authorities, to which an administrator adds those of the house. */
+function systemTls(): Promise<ClientTls> {
+  loadedTls ??= loadClientTls(checked(clientTlsConfig));
+  return loadedTls;
 }
 
 /** What the file has when it is unpacked. */

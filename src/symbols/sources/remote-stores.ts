@@ -84,11 +84,18 @@ export class RemoteStores implements DebugFileSource {
     }
     const missing = await unlessAborted(fetch, signal);
     if (missing === "aborted") return this.#notNow("still being asked");
-    return missing ?? (await this.#cache.find(this.name, key));
+    if (missing !== undefined) return missing;
+    const found = await this.#cache.find(this.name, key);
+    return "missing" in found ? this.#notNow("what it gave is gone from the cache") : found;
   }
 
   #notNow(why: string): MissingDebugFile {
     return missingFile(this.#eachBecause(why), { kind: "given_up", isPassing: true });
+  }
+
+  async #fromCache(key: CacheKey): Promise<FoundDebugFile | undefined> {
+    const found = await this.#cache.find(this.name, key);
+    return "missing" in found ? undefined : found;
   }
 
   #eachBecause(why: string): LookedAt[] {
@@ -109,6 +116,9 @@ export class RemoteStores implements DebugFileSource {
   ): Promise<MissingDebugFile | undefined> {
     const folder = this.#cache.folder();
     if ("missing" in folder) return this.#notNow(`not asked: ${folder.missing}`);
+    // Another process, or a fetch that ended just now.
+    using there = await this.#fromCache(key);
+    if (there !== undefined) return undefined;
     if (await this.#cache.isKnownMissing(key, this.#digest)) {
       return missingFile(this.#eachBecause("did not have it a short while ago"));
     }
