@@ -26,6 +26,8 @@ import { FetchedFiles, RemoteStores } from "./remote-stores.ts";
 export const ANSWERS_MAX = 2048;
 /** elfutils' client looks once a day for what is too old. */
 const CLEAN_INTERVAL_MS = 86_400_000;
+/** Timers have 31 bits; one of more would ring at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Looks for one file while others look for the same: it came, was removed, and came again. */
 const LOOKS_MAX = 4;
 
@@ -101,8 +103,8 @@ export class DebugFiles implements AsyncDisposable {
     this.#remote = new RemoteStores(stores.remote, {
       cache: this.#cache,
       headers: headersReader(filled.debuginfod_headers_file),
-      timeoutMs: filled.debuginfod_timeout,
-      timeMsMax: filled.debuginfod_maxtime,
+      timeoutMs: Math.min(filled.debuginfod_timeout, TIMER_MS_MAX),
+      timeMsMax: Math.min(filled.debuginfod_maxtime, TIMER_MS_MAX),
       // What the cache cannot hold need not be fetched.
       bytesMax: Math.min(filled.debuginfod_maxsize, filled.cache_size_max),
       retriesMax: filled.debuginfod_retry_limit,

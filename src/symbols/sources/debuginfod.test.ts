@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildProgram } from "../../../test/support/build-program.ts";
 import { requirement } from "../../../test/support/requirements.ts";
+import { runCommand } from "../../../test/support/run-command.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { readElf } from "../elf/elf-file.ts";
 import { bytesAccess } from "../elf/random-access.ts";
@@ -68,6 +69,22 @@ describe("Debian's debuginfod", { skip: requirement("debuginfod", "binutils") },
   it("says that it has no such file", async () => {
     const missing = await find({ buildId: "00".repeat(20) });
     assert.deepEqual(reasonsOf(missing), [`${server.url}: does not have it`]);
+  });
+
+  it("filled the cache of elfutils' client, which is read", async () => {
+    const cache = path("client-cache");
+    const env = { ...process.env, DEBUGINFOD_URLS: server.url, DEBUGINFOD_CACHE_PATH: cache };
+    const found = await runCommand("debuginfod-find", ["debuginfo", buildId], { env });
+    assert.equal(found.code, 0, found.stderr);
+    await runCommand("debuginfod-find", ["debuginfo", "00".repeat(20)], { env });
+    const options = {
+      debuginfod_urls: [],
+      debuginfod_cache_path: cache,
+      cache_dir: path("empty-cache"),
+    };
+    const place = `debuginfod_cache_path ${join(cache, buildId, "debuginfo")}`;
+    assert.equal(placeFound(await find({}, options)), place);
+    assert.equal(placeFound(await find({ buildId: "00".repeat(20) }, options)), "missing");
   });
 
   it("says how large a file is before it sends it", async () => {

@@ -10,6 +10,7 @@ import {
   debuginfodOptionsOfEnv,
   readHeadersFile,
   storesOf,
+  systemDebuginfodUrls,
   withDefaults,
 } from "./options.ts";
 
@@ -125,6 +126,18 @@ describe("the environment of elfutils' client", () => {
     assert.equal(cache(), home.file(".cache/debuginfod_client"));
     mkdirSync(home.file(".debuginfod_client_cache"));
     assert.equal(cache(), home.file(".debuginfod_client_cache"));
+  });
+});
+
+describe("the servers of the distribution", () => {
+  it("stand in all files of urls", async () => {
+    using folder = temporaryFolder();
+    writeFileSync(folder.file("b.urls"), "https://b.example\nhttps://a.example\n");
+    writeFileSync(folder.file("a.urls"), "https://a.example https://c.example\n");
+    writeFileSync(folder.file("c.sh"), "https://d.example\n");
+    const urls = ["https://a.example", "https://c.example", "https://b.example"];
+    assert.deepEqual(await systemDebuginfodUrls(folder.path), urls);
+    assert.deepEqual(await systemDebuginfodUrls(folder.file("none")), []);
   });
 });
 

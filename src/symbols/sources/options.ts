@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -94,6 +94,20 @@ function urlsOfEnv(text: string): string[] {
 
 function isUrl(word: string): boolean {
   return /^(?:https?|file):\/\//.test(word) && URL.canParse(word);
+}
+
+/**
+ * The servers that the distribution names in `/etc/debuginfod/*.urls`, for one who asked for
+ * debuginfod and named none. A file that cannot be read names none.
+ */
+export async function systemDebuginfodUrls(folder = "/etc/debuginfod"): Promise<string[]> {
+  const names = await readdir(folder).catch(() => []);
+  const urls: string[] = [];
+  for (const name of names.filter((each) => each.endsWith(".urls")).sort()) {
+    const text = await readFile(join(folder, name), "latin1").catch(() => "");
+    urls.push(...urlsOfEnv(text));
+  }
+  return [...new Set(urls)];
 }
 
 /** An older name of the folder counts where there is one. For start-up: asks the disk. */

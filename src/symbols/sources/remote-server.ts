@@ -130,7 +130,7 @@ export class RemoteServer {
     } catch (error) {
       if (!(error instanceof TransferError)) {
         // The own disk, or a file of headers: no fault of the server.
-        return { why: `could not be asked: ${messageOf(error)}`, isPassing: true };
+        return { why: `its file could not be had: ${messageOf(error)}`, isPassing: true };
       }
       const mayHelp = !error.isTooLarge;
       return { why: error.message, isPassing: mayHelp, isFailure: mayHelp, mayRetry: mayHelp };

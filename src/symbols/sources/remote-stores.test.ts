@@ -117,7 +117,7 @@ describe("a debuginfod server", () => {
     await using server = await startFaultyServer(giving(file));
     await using files = debugFilesOf(server, { debuginfod_headers_file: join(cache, "none") });
     const [reason = ""] = reasonsOf(await files.find({ buildId: ID }));
-    assert.match(reason, /could not be asked: ENOENT/);
+    assert.match(reason, /could not be had: ENOENT/);
     assert.deepEqual(server.asked, []);
   });
 
@@ -415,6 +415,23 @@ describe("requests", () => {
     nowMs = 2 * OPEN_MS;
     server.answer = giving(file);
     assert.match(placeFound(await files.find({ buildId: ID })), /^debuginfod/);
+  });
+
+  it("for what could not be fetched are not sent again at once", async () => {
+    let nowMs = 0;
+    const clock = { unixNanos: () => 0n, monotonicNanos: () => BigInt(nowMs) * 1_000_000n };
+    await using server = await startFaultyServer(answering(500));
+    await using files = debugFilesOf(server, {}, { clock });
+    for (const [atMs, requests] of [
+      [0, 1],
+      [59_000, 1],
+      [60_000, 2],
+    ] as const) {
+      nowMs = atMs;
+      const missing = await files.find({ buildId: ID });
+      assert.deepEqual(reasonsOf(missing), [`${server.url}: answers 500`]);
+      assert.equal(server.asked.length, requests);
+    }
   });
 
   it("go on when nobody waits any more", async () => {

@@ -3,6 +3,7 @@
  * What is fetched is kept in the cache, and is given out from there only.
  */
 import { createHash } from "node:crypto";
+import { messageOf } from "../../support/errors.ts";
 import { shownUrl } from "../../transport/endpoint.ts";
 import { isBuildId } from "./build-id.ts";
 import { missingFile } from "./candidates.ts";
@@ -26,6 +27,10 @@ export const SERVERS_MAX = 16;
 const RUNNING_MAX = 4;
 /** A host that starts has some hundred files to ask about. */
 const WAITING_MAX = 512;
+/** A file that could not be fetched is not asked for again: a full disk would cost one a second. */
+const FAILED_FOR_MS = 60_000;
+/** As many files as the facade remembers. */
+const FAILED_MAX = 2048;
 
 export class RemoteStores implements DebugFileSource {
   readonly name = "debuginfod_urls";
@@ -37,6 +42,8 @@ export class RemoteStores implements DebugFileSource {
   /** Of the URLs: what none of these has may be had elsewhere. */
   readonly #digest: string;
   readonly #turns = new Turns({ runningMax: RUNNING_MAX, waitingMax: WAITING_MAX });
+  /** What failed lately, and until when it is believed. */
+  readonly #failed = new Map<string, { missing: MissingDebugFile; untilMs: number }>();
   readonly #fetches = new Map<string, Promise<MissingDebugFile | undefined>>();
   readonly #stop = new AbortController();
 
@@ -76,10 +83,12 @@ export class RemoteStores implements DebugFileSource {
     const key = cacheKey(wanted);
     if (key === undefined || this.#stores.length === 0) return missingFile([]);
     const name = `${key.buildId}.${key.kind}`;
+    const failed = this.#failed.get(name);
+    if (failed !== undefined && this.#nowMs() < failed.untilMs) return failed.missing;
     let fetch = this.#fetches.get(name);
     if (fetch === undefined) {
       if (this.#turns.isFull) return this.#notNow("not asked: too many files are fetched");
-      fetch = this.#fetchAnywhere(key, wanted).finally(() => this.#fetches.delete(name));
+      fetch = this.#fetchAndNote(name, key, wanted);
       this.#fetches.set(name, fetch);
     }
     const missing = await unlessAborted(fetch, signal);
@@ -87,6 +96,37 @@ export class RemoteStores implements DebugFileSource {
     if (missing !== undefined) return missing;
     const found = await this.#cache.find(this.name, key);
     return "missing" in found ? this.#notNow("what it gave is gone from the cache") : found;
+  }
+
+  /** Never rejects. */
+  async #fetchAndNote(
+    name: string,
+    key: CacheKey,
+    wanted: WantedDebugFile,
+  ): Promise<MissingDebugFile | undefined> {
+    let missing: MissingDebugFile | undefined;
+    try {
+      missing = await this.#fetchAnywhere(key, wanted);
+    } catch (error) {
+      missing = this.#notNow(`not asked: ${messageOf(error)}`);
+    }
+    this.#fetches.delete(name);
+    this.#noteFailure(name, missing);
+    return missing;
+  }
+
+  #noteFailure(name: string, missing: MissingDebugFile | undefined): void {
+    this.#failed.delete(name);
+    if (!missing?.isPassing) return;
+    this.#failed.set(name, { missing, untilMs: this.#nowMs() + FAILED_FOR_MS });
+    for (const oldest of this.#failed.keys()) {
+      if (this.#failed.size <= FAILED_MAX) break;
+      this.#failed.delete(oldest);
+    }
+  }
+
+  #nowMs(): number {
+    return Number(this.#options.clock.monotonicNanos()) / 1e6;
   }
 
   #notNow(why: string): MissingDebugFile {
@@ -109,7 +149,7 @@ export class RemoteStores implements DebugFileSource {
     return this.#servers;
   }
 
-  /** Undefined when the file is in the cache. Never rejects. */
+  /** Undefined when the file is in the cache. */
   async #fetchAnywhere(
     key: CacheKey,
     wanted: WantedDebugFile,
