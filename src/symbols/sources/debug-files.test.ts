@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { fstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { buildProgram } from "../../../test/support/build-program.ts";
 import { requirement } from "../../../test/support/requirements.ts";
@@ -357,6 +366,16 @@ describe("all sources", () => {
   it("leave nothing behind when nothing is fetched", async () => {
     await find({ buildId: ID }, { cache_dir: path("cache") });
     assert.throws(() => readFileSync(path("cache")), /ENOENT/);
+  });
+
+  it("have what is too old removed from the cache", async () => {
+    mkdirSync(path("cache/debug-files"), { recursive: true, mode: 0o700 });
+    const old = path(`cache/debug-files/${OTHER_ID}.debuginfo`);
+    writeDebugFile(old, { buildId: OTHER_ID });
+    utimesSync(old, 1, 1);
+    await find({ buildId: ID }, { cache_dir: path("cache") });
+    for (let tries = 0; tries < 100 && existsSync(old); tries++) await sleep(10);
+    assert.equal(existsSync(old), false);
   });
 
   it("read no link of a file in the cache", async () => {

@@ -196,6 +196,7 @@ export class DebugFiles implements AsyncDisposable {
     wanted: WantedDebugFile,
     signal: AbortSignal | undefined,
   ): Promise<FoundDebugFile | MissingDebugFile> {
+    void this.#cache.clean();
     const look = this.#look(wanted, signal);
     this.#looks.set(key, look);
     try {

@@ -194,11 +194,12 @@ export class DownloadCache {
 
   /** Removes what is too old, when it is time to look. Never rejects. */
   async clean(): Promise<void> {
-    const folder = this.folder();
-    if ("missing" in folder) return;
     const nowMs = this.#nowMs();
     if (nowMs - this.#cleanedMs < this.#options.cleanIntervalMs) return;
     this.#cleanedMs = nowMs;
+    if (!(await this.#isThere())) return;
+    const folder = this.folder();
+    if ("missing" in folder) return;
     await this.#makeRoom(folder.path, 0).catch(() => {});
   }
 
