@@ -104,3 +104,9 @@ function evenPace(frequencyHz: number): number {
   const whole = Math.max(1, Math.floor(frequencyHz));
   return whole > 1 && whole % 5 === 0 ? whole - 1 : whole;
 }
+
+/** CPU time of this program's threads, in seconds. */
+export function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

@@ -9,7 +9,7 @@ import { ContainerIds } from "./container-ids.ts";
 import { type EbpfCounters, NO_MEMORY, NOTHING_DONE, namedResults } from "./counters.ts";
 import { DRAIN_BUSY_MS, DrainPace } from "./drain-pace.ts";
 import { openerOf } from "./executable-opener.ts";
-import { Governor } from "./governor.ts";
+import { Governor, ownCpuSeconds } from "./governor.ts";
 import { addEbpfMetrics } from "./metrics.ts";
 import { assertFrequency, OnCpuSampler } from "./on-cpu-sampler.ts";
 import type { ProcessIdentity } from "./process-image.ts";
@@ -395,9 +395,4 @@ export class EbpfReceiver implements Receiver {
       sideBandBytes: running.processes.memory.ringBytes,
     };
   }
-}
-
-function ownCpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }

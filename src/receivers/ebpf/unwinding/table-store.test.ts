@@ -66,7 +66,7 @@ describe("TableStore", () => {
     await assertNoUsers(given);
   });
 
-  it("gives who has half of the memory no more when others need it, but shares with him", async () => {
+  it("gives who has half of the memory no more while others need it, but shares", async () => {
     const given = storeOf({ large: 6 * MIB, next: MIB, small: MIB });
     const { store } = given;
     const large = await table(given, "large");
