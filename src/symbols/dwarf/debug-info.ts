@@ -1,0 +1,138 @@
+import type { ElfFile } from "../elf/elf-file.ts";
+import type { Missing } from "../executable-file.ts";
+import { AddressIndex, readAddressRanges } from "./address-index.ts";
+import { DwarfFile } from "./dwarf-file.ts";
+import { FunctionNames } from "./function-names.ts";
+import { type SplitFiles, SplitUnits } from "./split-units.ts";
+import { UnitFunctions } from "./unit-functions.ts";
+import { UnitStore } from "./unit-store.ts";
+
+/** One function at an address; several are inlined into one another, innermost first. */
+export interface DebugFrame {
+  readonly linkageName?: string;
+  /** As it is declared, without what is around it. */
+  readonly bareName?: string;
+  /** With its namespaces and classes; only where there is no linkage name, which has them too. */
+  readonly fullName?: string;
+  readonly file?: string;
+  /** From 1 on, as the column. */
+  readonly line?: number;
+  readonly column?: number;
+}
+
+export interface DebugInfoOptions extends SplitFiles {
+  /** The dwz file that the file names in .gnu_debugaltlink. */
+  readonly supplementary?: ElfFile | undefined;
+}
+
+/**
+ * The debug information of one file.
+ *
+ * @param code  the program, when `elf` is its debug file: in that the segments say nothing
+ */
+export function openDebugInfo(elf: ElfFile, options: DebugInfoOptions = {}): DebugInfo | Missing {
+  const file = new DwarfFile(elf);
+  if (!file.hasUnits) return { missing: "the file has no debug information" };
+  return new DebugInfo(file, options);
+}
+
+/**
+ * Finds the functions and lines at addresses. Units are read when an address lies in them. A unit
+ * that is broken costs what is in it, and no other.
+ */
+export class DebugInfo {
+  readonly #file: DwarfFile;
+  readonly #units: UnitStore;
+  readonly #split: SplitUnits;
+  readonly #names: FunctionNames;
+  readonly #functions = new Map<number, UnitFunctions | undefined>();
+  #index: AddressIndex | undefined;
+  /** The index knows what .debug_aranges leaves out, too. */
+  #isComplete = false;
+
+  constructor(file: DwarfFile, options: DebugInfoOptions) {
+    this.#file = file;
+    this.#units = new UnitStore(file, options.supplementary);
+    this.#split = new SplitUnits(options);
+    this.#names = new FunctionNames(this.#units);
+  }
+
+  /** What addresses count from: 0 for a program, the start of a kernel. */
+  get base(): bigint {
+    return this.#file.space.base;
+  }
+
+  /**
+   * The functions at an address, innermost first. Where no function is, as between two, one frame
+   * without names may say the line; none when nothing is known.
+   *
+   * @param address  an own virtual address of the file, less `base`
+   */
+  framesAt(
+    address: number,
+    { inlines = true }: { readonly inlines?: boolean } = {},
+  ): readonly DebugFrame[] {
+    let best: readonly DebugFrame[] = NO_FRAMES;
+    this.#index ??= this.#firstIndex();
+    for (;;) {
+      for (const unit of this.#index.unitsAt(address)) {
+        const frames = this.#functionsOf(unit)?.framesAt(address, inlines) ?? NO_FRAMES;
+        if (isNamed(frames)) return frames;
+        if (best.length === 0) best = frames;
+      }
+      if (best.length > 0 || this.#isComplete) return best;
+      this.#index = this.#completeIndex();
+    }
+  }
+
+  #firstIndex(): AddressIndex {
+    const ranges = this.#addressRanges();
+    return ranges.length === 0 ? this.#completeIndex() : new AddressIndex(ranges);
+  }
+
+  #addressRanges(): number[] {
+    const unitAt = new Map(this.#file.headers.map(({ offset }, index) => [offset, index]));
+    return readAddressRanges(this.#file, (offset) => unitAt.get(offset) ?? -1);
+  }
+
+  /** With the ranges of all units: what .debug_aranges says of a unit may be a part. */
+  #completeIndex(): AddressIndex {
+    this.#isComplete = true;
+    const ranges = this.#addressRanges();
+    for (const unit of this.#file.headers.keys()) {
+      const pairs = this.#units.rangesOf(unit);
+      for (let index = 0; index < pairs.length; index += 2) {
+        ranges.push(pairs[index] as number, pairs[index + 1] as number, unit);
+      }
+    }
+    return new AddressIndex(ranges);
+  }
+
+  #functionsOf(index: number): UnitFunctions | undefined {
+    if (this.#functions.has(index)) return this.#functions.get(index);
+    const functions = this.#openUnit(index);
+    this.#functions.set(index, functions);
+    return functions;
+  }
+
+  #openUnit(index: number): UnitFunctions | undefined {
+    try {
+      const skeleton = this.#units.unit(index);
+      const split = this.#split.splitOf(skeleton);
+      if (split === undefined) {
+        return new UnitFunctions({ units: this.#units, index, names: this.#names });
+      }
+      const { units, index: splitIndex, names } = split;
+      return new UnitFunctions({ units, index: splitIndex, names, lines: skeleton });
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const NO_FRAMES: readonly DebugFrame[] = [];
+
+function isNamed(frames: readonly DebugFrame[]): boolean {
+  const outermost = frames.at(-1);
+  return outermost?.bareName !== undefined || outermost?.linkageName !== undefined;
+}

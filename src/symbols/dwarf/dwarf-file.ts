@@ -1,0 +1,136 @@
+import { malformed } from "../../support/errors.ts";
+import type { ElfFile } from "../elf/elf-file.ts";
+import { type SectionData, sectionData } from "../elf/section-data.ts";
+import { type AbbreviationTable, parseAbbreviations } from "./abbreviations.ts";
+import { AddressSpace } from "./address-space.ts";
+import * as dw from "./constants.ts";
+import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
+import { StringSection } from "./string-section.ts";
+import { readUnitHeaders, type UnitHeader } from "./unit-header.ts";
+
+/** Tables that are kept; each unit of gcc has its own. */
+const ABBREVIATION_TABLES_MAX = 4096;
+/** Bytes of a section that is read whole: .debug_abbrev of a browser has 20 MB. */
+const WHOLE_SECTION_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Where in each section a unit's part begins: 0 but in a .dwp file. */
+export interface Contributions {
+  readonly abbrev: number;
+  readonly line: number;
+  readonly strOffsets: number;
+  readonly rangeLists: number;
+}
+
+export const WHOLE_FILE: Contributions = { abbrev: 0, line: 0, strOffsets: 0, rangeLists: 0 };
+
+/** The debugging sections of one file: a program, its debug file, a .dwo, a .dwp or a dwz file. */
+export class DwarfFile {
+  readonly elf: ElfFile;
+  readonly space: AddressSpace;
+  /** A .dwo or .dwp: its sections have names of their own. */
+  readonly isSplit: boolean;
+  readonly #sections = new Map<string, SectionData | undefined>();
+  readonly #strings = new Map<string, StringSection | undefined>();
+  readonly #abbreviations = new Map<string, AbbreviationTable>();
+  #headers: readonly UnitHeader[] | undefined;
+
+  constructor(elf: ElfFile, { isSplit = false, space }: DwarfFileOptions = {}) {
+    this.elf = elf;
+    this.space = space ?? new AddressSpace(elf);
+    this.isSplit = isSplit;
+  }
+
+  get hasUnits(): boolean {
+    return (this.section("info")?.size ?? 0) > 0;
+  }
+
+  /** A section by the last part of its name: "info" is .debug_info, or .debug_info.dwo. */
+  section(name: string): SectionData | undefined {
+    const known = this.#sections.get(name);
+    if (known !== undefined || this.#sections.has(name)) return known;
+    const found = sectionData(this.elf, `.debug_${name}${this.isSplit ? ".dwo" : ""}`);
+    this.#sections.set(name, found);
+    return found;
+  }
+
+  /** All units of .debug_info, in their order. */
+  get headers(): readonly UnitHeader[] {
+    const info = this.section("info");
+    this.#headers ??= info === undefined ? [] : readUnitHeaders(info, this.elf.littleEndian);
+    return this.#headers;
+  }
+
+  /** Index of the unit that an offset of .debug_info lies in; -1 when it lies in none. */
+  unitAt(offset: number): number {
+    const { headers } = this;
+    let low = 0;
+    let high = headers.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((headers[middle] as UnitHeader).offset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const header = headers[low - 1];
+    return header !== undefined && offset < header.end ? low - 1 : -1;
+  }
+
+  /** A table of abbreviations; units that name the same one share it. */
+  abbreviations(offset: number, encoding: Encoding): AbbreviationTable {
+    const { addressBytes, offsetBytes, version } = encoding;
+    const key = `${offset} ${addressBytes} ${offsetBytes} ${version}`;
+    const known = this.#abbreviations.get(key);
+    if (known !== undefined) return known;
+    if (this.#abbreviations.size >= ABBREVIATION_TABLES_MAX) this.#abbreviations.clear();
+    const table = parseAbbreviations(this.whole("abbrev"), offset, encoding);
+    this.#abbreviations.set(key, table);
+    return table;
+  }
+
+  /** A text of .debug_str or .debug_line_str. @throws INPUT_MALFORMED */
+  stringAt(section: "str" | "line_str", offset: number): string {
+    return this.#stringSection(section).at(offset);
+  }
+
+  /** A cursor over a whole section that is small enough. @throws INPUT_MALFORMED */
+  cursor(section: string, at: number): DwarfCursor {
+    const { size } = this.section(section) ?? { size: 0 };
+    if (!(at >= 0 && at <= size)) throw malformed(`.debug_${section}`, `nothing is at ${at}`);
+    return new DwarfCursor(this.whole(section), `.debug_${section}`, this.elf.littleEndian, at);
+  }
+
+  /** All bytes of a section; none of one that is not there. */
+  whole(name: string): Uint8Array {
+    const section = this.section(name);
+    if (section === undefined) return new Uint8Array(0);
+    if (section.size > WHOLE_SECTION_BYTES_MAX) {
+      throw malformed(section.name, `has ${section.size} bytes`);
+    }
+    const bytes = this.#whole.get(name) ?? section.read(0, section.size);
+    this.#whole.set(name, bytes);
+    return bytes;
+  }
+  readonly #whole = new Map<string, Uint8Array>();
+
+  #stringSection(name: "str" | "line_str"): StringSection {
+    const known = this.#strings.get(name);
+    if (known !== undefined) return known;
+    // Texts of line programs stand in the program also when its units are split off.
+    const section = this.section(name);
+    if (section === undefined) throw malformed(`.debug_${name}`, "is not there");
+    const strings = new StringSection(section);
+    this.#strings.set(name, strings);
+    return strings;
+  }
+}
+
+interface DwarfFileOptions {
+  readonly isSplit?: boolean;
+  /** Of the program that the file belongs to, when it has no segments itself. */
+  readonly space?: AddressSpace;
+}
+
+/** The section of texts that a form's offset counts in; undefined for all other forms. */
+export function stringSectionOf(form: number): "str" | "line_str" | undefined {
+  if (form === dw.DW_FORM_strp) return "str";
+  return form === dw.DW_FORM_line_strp ? "line_str" : undefined;
+}

@@ -1,0 +1,185 @@
+import { limitExceeded } from "../../support/errors.ts";
+import * as dw from "./constants.ts";
+import { ABSENT, DieValues, readAttributes, skipAttributes } from "./die-values.ts";
+import type { DwarfCursor } from "./dwarf-cursor.ts";
+import type { Unit } from "./unit.ts";
+import { DIE_DEPTH_MAX, lastAtOrBefore } from "./unit-scan.ts";
+
+/** Calls that were inlined into one function; the largest seen has 30,000. */
+const INLINES_MAX = 1 << 20;
+/** Ranges around one address: more than entries can be deep, and what overlaps is broken. */
+const OPEN_MAX = 1024;
+/** The function itself. */
+export const NO_INLINE = -1;
+
+/** What was inlined into one function, and which of it is where. */
+export interface InlineTable {
+  /** Of each call: the row of the call that it was inlined into, or NO_INLINE. */
+  readonly parents: Int32Array;
+  /** Its entry, from the unit's start on. */
+  readonly entries: Uint32Array;
+  /** ABSENT when it is not said. */
+  readonly callFiles: Int32Array;
+  /** 0 when it is not said; so is the column. */
+  readonly callLines: Uint32Array;
+  readonly callColumns: Uint32Array;
+  /** Where another call is the innermost one; sorted. */
+  readonly starts: Float64Array;
+  /** The innermost call from each start on; NO_INLINE for none. */
+  readonly innermost: Int32Array;
+}
+
+/** The innermost call at an address of the function. */
+export function innermostAt({ starts, innermost }: InlineTable, address: number): number {
+  const row = lastAtOrBefore(starts, address);
+  return row < 0 ? NO_INLINE : (innermost[row] as number);
+}
+
+/** Reads what was inlined into the function whose entry is at an offset of the unit. */
+export function readInlines(unit: Unit, functionOffset: number): InlineTable {
+  return new InlineReader(unit).read(functionOffset);
+}
+
+/** Reads the entries of one function, parents before children. */
+class InlineReader {
+  readonly #unit: Unit;
+  readonly #values = new DieValues();
+  readonly #parents: number[] = [];
+  readonly #entries: number[] = [];
+  readonly #callFiles: number[] = [];
+  readonly #callLines: number[] = [];
+  readonly #callColumns: number[] = [];
+  /** Start, end and row of each range. */
+  readonly #ranges: number[] = [];
+  /** Of each level that is open: the call in which its entries are; SKIPPED in another function. */
+  readonly #levels: number[] = [];
+
+  constructor(unit: Unit) {
+    this.#unit = unit;
+  }
+
+  read(functionOffset: number): InlineTable {
+    const unit = this.#unit;
+    const cursor = unit.cursor(functionOffset);
+    const { table, encoding } = unit;
+    const row = unit.rowOf(cursor, cursor.uleb());
+    skipAttributes(cursor, table, row, encoding);
+    if (table.hasChildren[row] === 1) this.#levels.push(NO_INLINE);
+    while (this.#levels.length > 0 && cursor.at < cursor.end) this.#readEntry(cursor);
+    const { starts, innermost } = painted(this.#ranges);
+    return {
+      parents: Int32Array.from(this.#parents),
+      entries: Uint32Array.from(this.#entries),
+      callFiles: Int32Array.from(this.#callFiles),
+      callLines: Uint32Array.from(this.#callLines),
+      callColumns: Uint32Array.from(this.#callColumns),
+      starts,
+      innermost,
+    };
+  }
+
+  #readEntry(cursor: DwarfCursor): void {
+    const { table, encoding } = this.#unit;
+    const offset = cursor.at;
+    const code = cursor.uleb();
+    if (code === 0) {
+      this.#levels.pop();
+      return;
+    }
+    const row = this.#unit.rowOf(cursor, code);
+    const tag = table.tags[row] as number;
+    const around = this.#levels.at(-1) as number;
+    const isInline = tag === dw.DW_TAG_inlined_subroutine && around !== SKIPPED;
+    let call = around;
+    let sibling: number;
+    if (isInline) {
+      readAttributes(cursor, table, row, { into: this.#values, encoding });
+      sibling = this.#values.sibling;
+      call = this.#add(offset, around);
+    } else {
+      sibling = skipAttributes(cursor, table, row, encoding);
+      // A function in this one has its code elsewhere, and so have the calls that it inlined.
+      if (tag === dw.DW_TAG_subprogram) call = SKIPPED;
+    }
+    if (table.hasChildren[row] !== 1) return;
+    const isLookedInto = isInline || (tag === dw.DW_TAG_lexical_block && around !== SKIPPED);
+    if (!isLookedInto && sibling !== ABSENT && sibling >= cursor.at && sibling <= cursor.end) {
+      cursor.at = sibling;
+      return;
+    }
+    if (this.#levels.length >= DIE_DEPTH_MAX) {
+      throw cursor.error(`entries are over ${DIE_DEPTH_MAX} deep`);
+    }
+    this.#levels.push(call);
+  }
+
+  #add(offset: number, parent: number): number {
+    const values = this.#values;
+    const call = this.#parents.length;
+    if (call >= INLINES_MAX) {
+      throw limitExceeded(this.#unit.name, "inlined calls of a function", call, INLINES_MAX);
+    }
+    this.#parents.push(parent);
+    this.#entries.push(offset);
+    this.#callFiles.push(values.callFile);
+    this.#callLines.push(values.callLine);
+    this.#callColumns.push(values.callColumn);
+    const pairs = this.#unit.rangesOf(values);
+    for (let index = 0; index < pairs.length; index += 2) {
+      this.#ranges.push(pairs[index] as number, pairs[index + 1] as number, call);
+    }
+    return call;
+  }
+}
+
+const SKIPPED = -2;
+
+/**
+ * Of ranges, given as start, end and row, which is the innermost at each address: the one with
+ * the highest row, as children come after their parents.
+ */
+function painted(ranges: readonly number[]): Pick<InlineTable, "starts" | "innermost"> {
+  const count = ranges.length / 3;
+  const order = Uint32Array.from({ length: count }, (_, index) => index);
+  const startOf = (index: number): number => ranges[3 * index] as number;
+  const endOf = (index: number): number => ranges[3 * index + 1] as number;
+  const rowOf = (index: number): number => ranges[3 * index + 2] as number;
+  order.sort((a, b) => startOf(a) - startOf(b) || rowOf(a) - rowOf(b));
+  const starts: number[] = [];
+  const innermost: number[] = [];
+  const mark = (start: number, row: number): void => {
+    if (starts.at(-1) === start) innermost[innermost.length - 1] = row;
+    else if (innermost.at(-1) !== row) {
+      starts.push(start);
+      innermost.push(row);
+    }
+  };
+  /** Ranges that are open, the one with the highest row last. */
+  const open: number[] = [];
+  const closeUntil = (address: number): void => {
+    while (open.length > 0) {
+      const top = open.at(-1) as number;
+      if (endOf(top) > address) return;
+      open.pop();
+      // Others may have ended under it.
+      while (open.length > 0 && endOf(open.at(-1) as number) <= endOf(top)) open.pop();
+      mark(endOf(top), open.length === 0 ? NO_INLINE : rowOf(open.at(-1) as number));
+    }
+  };
+  for (const index of order) {
+    closeUntil(startOf(index));
+    if (open.length >= OPEN_MAX)
+      throw limitExceeded("inlined calls", "at once", OPEN_MAX, OPEN_MAX);
+    insertByRow(open, index, rowOf);
+    mark(startOf(index), rowOf(open.at(-1) as number));
+  }
+  closeUntil(Number.POSITIVE_INFINITY);
+  return { starts: Float64Array.from(starts), innermost: Int32Array.from(innermost) };
+}
+
+/** Nearly always at the end. */
+function insertByRow(open: number[], index: number, rowOf: (index: number) => number): void {
+  let at = open.length;
+  while (at > 0 && rowOf(open[at - 1] as number) > rowOf(index)) at--;
+  open.splice(at, 0, index);
+}

@@ -1,0 +1,223 @@
+import { limitExceeded } from "../../support/errors.ts";
+import { NO_ADDRESS } from "./address-space.ts";
+import { DwarfCursor } from "./dwarf-cursor.ts";
+import { type LineHeader, readLineHeader } from "./line-header.ts";
+import type { Unit } from "./unit.ts";
+import { lastAtOrBefore } from "./unit-scan.ts";
+
+/** Rows of one program; a program linked as one has 8 million. */
+const ROWS_MAX = 32 * 1024 * 1024;
+const FIRST_ROWS = 1024;
+/** Columns above it are counted as not known. */
+const COLUMN_MAX = 0xffff;
+
+const DW_LNS_copy = 1;
+const DW_LNS_advance_pc = 2;
+const DW_LNS_advance_line = 3;
+const DW_LNS_set_file = 4;
+const DW_LNS_set_column = 5;
+const DW_LNS_const_add_pc = 8;
+const DW_LNS_fixed_advance_pc = 9;
+const DW_LNE_end_sequence = 1;
+const DW_LNE_set_address = 2;
+
+/** Where an address comes from. */
+export interface SourcePlace {
+  readonly file: string | undefined;
+  /** 0 when it is not known; so is the column. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** The rows of a unit's line-number program. Source: DWARF 5, section 6.2. */
+export class LineTable {
+  readonly #header: LineHeader;
+  #addresses = new Float64Array(FIRST_ROWS);
+  #lines = new Uint32Array(FIRST_ROWS);
+  #files = new Uint32Array(FIRST_ROWS);
+  #columns = new Uint16Array(FIRST_ROWS);
+  #count = 0;
+  /** Of each sequence, in the order of their ends: its end, and its first and last rows. */
+  #ends = new Float64Array(0);
+  #firsts = new Uint32Array(0);
+  #lasts = new Uint32Array(0);
+
+  /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED */
+  constructor(unit: Unit, offset: number) {
+    const bytes = unit.file.whole("line");
+    const cursor = new DwarfCursor(bytes, ".debug_line", unit.encoding.littleEndian, offset);
+    this.#header = readLineHeader(cursor, unit);
+    this.#run(unit);
+  }
+
+  get rowCount(): number {
+    return this.#count;
+  }
+
+  /** A file of the program by its number. */
+  path(file: number): string | undefined {
+    return this.#header.files.path(file);
+  }
+
+  /** Start and end of each sequence, by turns. */
+  get sequences(): number[] {
+    return Array.from(this.#ends).flatMap((end, index) => [
+      this.#addresses[this.#firsts[index] as number] as number,
+      end,
+    ]);
+  }
+
+  /** Where the code at an address comes from; of several rows at one address the last counts. */
+  find(address: number): SourcePlace | undefined {
+    const sequence = lastAtOrBefore(this.#ends, address) + 1;
+    if (sequence >= this.#ends.length) return undefined;
+    const first = this.#firsts[sequence] as number;
+    if (address < (this.#addresses[first] as number)) return undefined;
+    const last = this.#lasts[sequence] as number;
+    const row = lastAtOrBefore(this.#addresses, address, first, last);
+    const line = this.#lines[row] as number;
+    return {
+      file: this.path(this.#files[row] as number),
+      line,
+      column: this.#columns[row] as number,
+    };
+  }
+
+  #run(unit: Unit): void {
+    const { start, end } = this.#header;
+    const { littleEndian } = this.#header.encoding;
+    const program = unit.file.whole("line").subarray(0, end);
+    const sequences = new Sequences();
+    const cursor = new DwarfCursor(program, ".debug_line", littleEndian, Math.min(start, end));
+    try {
+      this.#execute(cursor, unit, sequences);
+    } catch (error) {
+      // What came before is as good as ever.
+      if (sequences.count === 0) throw error;
+    }
+    const order = sequences.order();
+    this.#ends = Float64Array.from(order, (index) => sequences.ends[index] as number);
+    this.#firsts = Uint32Array.from(order, (index) => sequences.firsts[index] as number);
+    this.#lasts = Uint32Array.from(order, (index) => sequences.lasts[index] as number);
+  }
+
+  #execute(cursor: DwarfCursor, unit: Unit, sequences: Sequences): void {
+    const { instructionBytes, lineBase, lineRange, opcodeBase, operandCounts, encoding } =
+      this.#header;
+    const { space } = unit.file;
+    const constAdd = lineRange === 0 ? 0 : Math.floor((255 - opcodeBase) / lineRange);
+    let address = 0;
+    let line = 1;
+    let file = 1;
+    let column = 0;
+    let first = this.#count;
+    while (cursor.at < cursor.end) {
+      const opcode = cursor.u8();
+      if (opcode >= opcodeBase) {
+        if (lineRange === 0) throw cursor.error("a special opcode, and a line range of 0");
+        const adjusted = opcode - opcodeBase;
+        const advance = (adjusted / lineRange) | 0;
+        address += advance * instructionBytes;
+        line += lineBase + (adjusted - advance * lineRange);
+        this.#push(address, line, file, column);
+        continue;
+      }
+      switch (opcode) {
+        case 0: {
+          const length = cursor.uleb();
+          const next = cursor.at + length;
+          if (length === 0) break;
+          const extended = cursor.u8();
+          if (extended === DW_LNE_end_sequence) {
+            const start = this.#addresses[first] as number;
+            if (first < this.#count && address > start && space.isCode(start)) {
+              sequences.add(address, first, this.#count);
+            } else {
+              this.#count = first;
+            }
+            first = this.#count;
+            address = column = 0;
+            line = file = 1;
+          } else if (extended === DW_LNE_set_address) {
+            address = space.read(cursor, length - 1 === 8 ? 8 : encoding.addressBytes);
+            // The rows of code that is gone lead nowhere.
+            if (address === NO_ADDRESS) address = Number.NEGATIVE_INFINITY;
+          }
+          cursor.at = next;
+          break;
+        }
+        case DW_LNS_copy:
+          this.#push(address, line, file, column);
+          break;
+        case DW_LNS_advance_pc:
+          address += cursor.uleb() * instructionBytes;
+          break;
+        case DW_LNS_advance_line:
+          line += cursor.sleb();
+          break;
+        case DW_LNS_set_file:
+          file = cursor.uleb();
+          break;
+        case DW_LNS_set_column:
+          column = cursor.uleb();
+          break;
+        case DW_LNS_const_add_pc:
+          address += constAdd * instructionBytes;
+          break;
+        case DW_LNS_fixed_advance_pc:
+          address += cursor.u16();
+          break;
+        default:
+          for (let left = operandCounts[opcode] as number; left > 0; left--) cursor.skipLeb();
+      }
+    }
+  }
+
+  #push(address: number, line: number, file: number, column: number): void {
+    const row = this.#count;
+    if (row >= this.#addresses.length) this.#grow();
+    this.#addresses[row] = address;
+    this.#lines[row] = line;
+    this.#files[row] = file;
+    this.#columns[row] = column > COLUMN_MAX ? 0 : column;
+    this.#count = row + 1;
+  }
+
+  #grow(): void {
+    const length = 2 * this.#addresses.length;
+    if (length > ROWS_MAX) throw limitExceeded(".debug_line", "rows", length, ROWS_MAX);
+    this.#addresses = grown(this.#addresses, new Float64Array(length));
+    this.#lines = grown(this.#lines, new Uint32Array(length));
+    this.#files = grown(this.#files, new Uint32Array(length));
+    this.#columns = grown(this.#columns, new Uint16Array(length));
+  }
+}
+
+class Sequences {
+  readonly ends: number[] = [];
+  readonly firsts: number[] = [];
+  readonly lasts: number[] = [];
+
+  get count(): number {
+    return this.ends.length;
+  }
+
+  add(end: number, first: number, last: number): void {
+    this.ends.push(end);
+    this.firsts.push(first);
+    this.lasts.push(last);
+  }
+
+  order(): number[] {
+    const order = Array.from(this.ends.keys());
+    return order.sort((a, b) => (this.ends[a] as number) - (this.ends[b] as number));
+  }
+}
+
+function grown<Column extends Float64Array | Uint32Array | Uint16Array>(
+  before: Column,
+  after: Column,
+): Column {
+  after.set(before);
+  return after;
+}

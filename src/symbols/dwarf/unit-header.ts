@@ -1,0 +1,89 @@
+import { limitExceeded, malformed } from "../../support/errors.ts";
+import type { SectionData } from "../elf/section-data.ts";
+import * as dw from "./constants.ts";
+import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
+
+/** The largest seen: 100,000 in a browser; each is a record of some 100 bytes here. */
+export const UNITS_MAX = 1_000_000;
+/** A unit of 64-bit format with an id and an offset of a type. */
+const HEADER_BYTES_MAX = 48;
+/** unit_length that announces the 64-bit format, and below it those that are reserved. */
+const LENGTH_64 = 0xffff_ffff;
+const LENGTH_RESERVED = 0xffff_fff0;
+
+/** Where a unit stands in .debug_info, and how it is written. */
+export interface UnitHeader {
+  /** In the section; so is `end`. */
+  readonly offset: number;
+  readonly end: number;
+  /** Of its first entry, from `offset` on. */
+  readonly headerBytes: number;
+  readonly encoding: Encoding;
+  /** DW_UT_…; DW_UT_compile before DWARF 5, where the first entry tells more. */
+  readonly type: number;
+  readonly abbreviations: number;
+  /** Of a skeleton or a split unit, hex; "" when the header holds none. */
+  readonly dwoId: string;
+}
+
+/**
+ * Hops from header to header. A unit of an unknown version is left out, and so is all that
+ * follows a length which cannot be: no other unit can be found after it.
+ *
+ * @throws LIMIT_EXCEEDED  there are over UNITS_MAX
+ */
+export function readUnitHeaders(section: SectionData, littleEndian: boolean): UnitHeader[] {
+  const headers: UnitHeader[] = [];
+  for (let offset = 0; offset < section.size; ) {
+    const bytes = section.read(offset, Math.min(HEADER_BYTES_MAX, section.size - offset));
+    const cursor = new DwarfCursor(bytes, `${section.name} at ${offset}`, littleEndian);
+    if (bytes.length < 8) break;
+    const length = unitLength(cursor);
+    const end = offset + cursor.at + length.bytes;
+    if (!(end <= section.size) || length.bytes === 0) break;
+    const header = readHeader(cursor, { offset, end, offsetBytes: length.offsetBytes });
+    if (header !== undefined) headers.push(header);
+    if (headers.length > UNITS_MAX) {
+      throw limitExceeded(section.name, "units", headers.length, UNITS_MAX);
+    }
+    offset = end;
+  }
+  return headers;
+}
+
+/** The length that begins units, sets of ranges and line programs. */
+export function unitLength(cursor: DwarfCursor): { bytes: number; offsetBytes: number } {
+  const first = cursor.u32();
+  if (first === LENGTH_64) return { bytes: cursor.u64(), offsetBytes: 8 };
+  if (first >= LENGTH_RESERVED) throw malformed(cursor.name, `a length is ${first}`);
+  return { bytes: first, offsetBytes: 4 };
+}
+
+interface UnitPlace {
+  readonly offset: number;
+  readonly end: number;
+  readonly offsetBytes: number;
+}
+
+function readHeader(cursor: DwarfCursor, place: UnitPlace): UnitHeader | undefined {
+  const { offset, end, offsetBytes } = place;
+  if (end - offset < cursor.at + 3 + offsetBytes) return undefined;
+  const version = cursor.u16();
+  if (version < 2 || version > 5) return undefined;
+  const isNew = version >= 5;
+  const type = isNew ? cursor.u8() : dw.DW_UT_compile;
+  const newAddressBytes = isNew ? cursor.u8() : 0;
+  const abbreviations = cursor.offset(offsetBytes);
+  const addressBytes = isNew ? newAddressBytes : cursor.u8();
+  if (addressBytes !== 8 && addressBytes !== 4) return undefined;
+  let dwoId = "";
+  if (type === dw.DW_UT_skeleton || type === dw.DW_UT_split_compile) {
+    const id = cursor.bytes.subarray(cursor.at, cursor.at + 8);
+    dwoId = (cursor.littleEndian ? id.slice().reverse() : id).toHex();
+    cursor.skip(8);
+  } else if (type === dw.DW_UT_type || type === dw.DW_UT_split_type) {
+    cursor.skip(8 + offsetBytes);
+  }
+  const encoding = { littleEndian: cursor.littleEndian, addressBytes, offsetBytes, version };
+  return { offset, end, headerBytes: cursor.at, encoding, type, abbreviations, dwoId };
+}

@@ -1,0 +1,267 @@
+import * as dw from "./constants.ts";
+import { ABSENT, DieValues, readAttributes, skipAttributes } from "./die-values.ts";
+import type { DwarfCursor } from "./dwarf-cursor.ts";
+import type { Unit } from "./unit.ts";
+
+/** Entries inside of one another; real ones nest 60 deep. */
+export const DIE_DEPTH_MAX = 256;
+
+/** Ranges that begin between an address and the start of its own; real ones do not even overlap. */
+const OVERLAPS_MAX = 4096;
+
+/** No scope around: the unit itself. */
+export const NO_SCOPE = -1;
+
+/** The functions of a unit that have code, and the scopes that give entries their full names. */
+export interface UnitScan {
+  /** Sorted by start; a function with several ranges is there several times. */
+  readonly starts: Float64Array;
+  readonly ends: Float64Array;
+  /** The highest end up to each row. */
+  readonly maxEnds: Float64Array;
+  /** Of each range its function's entry, from the unit's start on. */
+  readonly functions: Uint32Array;
+  /** Of each scope where it begins and ends and the row of the scope around it; ascending. */
+  readonly scopeStarts: Uint32Array;
+  readonly scopeEnds: Uint32Array;
+  readonly scopeParents: Int32Array;
+  /** 1 for a scope that was not looked into: `scopesInside` finds those in it. */
+  readonly scopeSkipped: Uint8Array;
+}
+
+const KIND_OTHER = 0;
+const KIND_FUNCTION = 1;
+/** It is always looked into: functions stand in it. */
+const KIND_NAMESPACE = 2;
+/** Functions stand in it only when it stands itself in a function. */
+const KIND_TYPE = 3;
+
+const KINDS = new Uint8Array(0x1_0000);
+KINDS[dw.DW_TAG_subprogram] = KIND_FUNCTION;
+for (const tag of [dw.DW_TAG_namespace, dw.DW_TAG_module]) KINDS[tag] = KIND_NAMESPACE;
+for (const tag of [
+  dw.DW_TAG_class_type,
+  dw.DW_TAG_structure_type,
+  dw.DW_TAG_union_type,
+  dw.DW_TAG_enumeration_type,
+  dw.DW_TAG_interface_type,
+]) {
+  KINDS[tag] = KIND_TYPE;
+}
+
+/**
+ * Finds the functions of a unit. What has a sibling is skipped when functions are rarely in it,
+ * which leaves out those inside of other functions (lambdas, local classes); `isDeep` looks there
+ * too, for five times the time.
+ */
+export function scanUnit(unit: Unit, isDeep: boolean): UnitScan {
+  return new Scanner(unit, isDeep).scan();
+}
+
+class Scanner {
+  readonly #unit: Unit;
+  readonly #isDeep: boolean;
+  readonly #values = new DieValues();
+  readonly #ranges: number[] = [];
+  readonly #functions: number[] = [];
+  readonly #scopeStarts: number[] = [];
+  readonly #scopeEnds: number[] = [];
+  readonly #scopeParents: number[] = [];
+  readonly #scopeSkipped: number[] = [];
+  /** Of each level that is open: the scope in which its entries are. */
+  readonly #scopes: number[] = [];
+  /** Of each level: the scope that ends with it; NO_SCOPE when none does. */
+  readonly #ending: number[] = [];
+
+  constructor(unit: Unit, isDeep: boolean) {
+    this.#unit = unit;
+    this.#isDeep = isDeep;
+  }
+
+  scan(): UnitScan {
+    const unit = this.#unit;
+    const cursor = unit.cursor(unit.header.headerBytes);
+    const { table, encoding } = unit;
+    const { hasChildren, tags } = table;
+    const rootRow = unit.rowOf(cursor, cursor.uleb());
+    skipAttributes(cursor, table, rootRow, encoding);
+    if (hasChildren[rootRow] === 1) this.#open(NO_SCOPE, NO_SCOPE);
+    while (this.#scopes.length > 0 && cursor.at < cursor.end) {
+      const offset = cursor.at;
+      const code = cursor.uleb();
+      if (code === 0) {
+        this.#close(cursor.at);
+        continue;
+      }
+      const row = unit.rowOf(cursor, code);
+      const kind = KINDS[tags[row] as number] as number;
+      const sibling =
+        kind === KIND_FUNCTION
+          ? this.#readFunction(cursor, row, offset)
+          : skipAttributes(cursor, table, row, encoding);
+      if (hasChildren[row] === 1) this.#enter(cursor, { kind, offset, sibling });
+    }
+    while (this.#scopes.length > 0) this.#close(cursor.at);
+    return this.#result();
+  }
+
+  /** Goes on with the children, or behind them. */
+  #enter(cursor: DwarfCursor, { kind, offset, sibling }: Entered): void {
+    const canSkip = sibling !== ABSENT && sibling >= cursor.at && sibling <= cursor.end;
+    const isLookedInto = kind === KIND_NAMESPACE || this.#isDeep || !canSkip;
+    if (!isLookedInto) {
+      if (kind !== KIND_OTHER) this.#addScope(offset, sibling, 1);
+      cursor.at = sibling;
+      return;
+    }
+    if (this.#scopes.length >= DIE_DEPTH_MAX) {
+      throw cursor.error(`entries are over ${DIE_DEPTH_MAX} deep`);
+    }
+    const around = this.#scopes.at(-1) as number;
+    if (kind === KIND_OTHER) {
+      this.#open(around, NO_SCOPE);
+      return;
+    }
+    const scope = this.#addScope(offset, offset, 0);
+    this.#open(scope, scope);
+  }
+
+  #addScope(start: number, end: number, isSkipped: 0 | 1): number {
+    const scope = this.#scopeStarts.length;
+    this.#scopeStarts.push(start);
+    this.#scopeEnds.push(end);
+    this.#scopeSkipped.push(isSkipped);
+    this.#scopeParents.push(this.#scopes.at(-1) as number);
+    return scope;
+  }
+
+  #open(scope: number, ending: number): void {
+    this.#scopes.push(scope);
+    this.#ending.push(ending);
+  }
+
+  #close(end: number): void {
+    this.#scopes.pop();
+    const ended = this.#ending.pop() as number;
+    if (ended !== NO_SCOPE) this.#scopeEnds[ended] = end;
+  }
+
+  #readFunction(cursor: DwarfCursor, row: number, offset: number): number {
+    const values = this.#values;
+    const { table, encoding } = this.#unit;
+    readAttributes(cursor, table, row, { into: values, encoding });
+    const pairs = values.isDeclaration ? NO_RANGES : this.#rangesOf(values);
+    for (let index = 0; index < pairs.length; index += 2) {
+      this.#ranges.push(pairs[index] as number, pairs[index + 1] as number);
+      this.#functions.push(offset);
+    }
+    return values.sibling;
+  }
+
+  /** One function whose ranges are broken costs that function. */
+  #rangesOf(values: DieValues): readonly number[] {
+    try {
+      return this.#unit.rangesOf(values);
+    } catch {
+      return NO_RANGES;
+    }
+  }
+
+  #result(): UnitScan {
+    const count = this.#functions.length;
+    const ranges = this.#ranges;
+    const order = Uint32Array.from({ length: count }, (_, index) => index);
+    const startOf = (index: number): number => ranges[2 * index] as number;
+    order.sort((a, b) => startOf(a) - startOf(b) || a - b);
+    const starts = Float64Array.from(order, startOf);
+    const ends = Float64Array.from(order, (index) => ranges[2 * index + 1] as number);
+    return {
+      starts,
+      ends,
+      maxEnds: runningMax(ends),
+      functions: Uint32Array.from(order, (index) => this.#functions[index] as number),
+      scopeStarts: Uint32Array.from(this.#scopeStarts),
+      scopeEnds: Uint32Array.from(this.#scopeEnds),
+      scopeParents: Int32Array.from(this.#scopeParents),
+      scopeSkipped: Uint8Array.from(this.#scopeSkipped),
+    };
+  }
+}
+
+/**
+ * The scopes inside of one that was not looked into, down to the entry at `offset`, outermost
+ * first: where each begins.
+ */
+export function scopesInside(unit: Unit, scopeStart: number, offset: number): number[] {
+  const { table, encoding } = unit;
+  const cursor = unit.cursor(scopeStart);
+  skipAttributes(cursor, table, unit.rowOf(cursor, cursor.uleb()), encoding);
+  const scopes: number[] = [];
+  let depth = 1;
+  while (cursor.at < offset && depth > 0) {
+    const start = cursor.at;
+    const code = cursor.uleb();
+    if (code === 0) {
+      depth--;
+      continue;
+    }
+    const row = unit.rowOf(cursor, code);
+    const sibling = skipAttributes(cursor, table, row, encoding);
+    if (table.hasChildren[row] !== 1) continue;
+    // Without a sibling nobody knows where it ends: it is looked into, and counts for nothing.
+    if (sibling === ABSENT || sibling <= cursor.at) depth++;
+    else if (sibling <= offset) cursor.at = Math.min(sibling, cursor.end);
+    else {
+      depth++;
+      if (KINDS[table.tags[row] as number] !== KIND_OTHER) scopes.push(start);
+    }
+  }
+  return scopes;
+}
+
+interface Entered {
+  readonly kind: number;
+  readonly offset: number;
+  readonly sibling: number;
+}
+
+const NO_RANGES: readonly number[] = [];
+
+export function runningMax(ends: Float64Array): Float64Array {
+  let most = Number.NEGATIVE_INFINITY;
+  return ends.map((end) => {
+    most = Math.max(most, end);
+    return most;
+  });
+}
+
+/** Row of the range around an address, the one that begins last; -1 when there is none. */
+export function rangeAround(
+  { starts, ends, maxEnds }: Pick<UnitScan, "starts" | "ends" | "maxEnds">,
+  address: number,
+): number {
+  const last = lastAtOrBefore(starts, address);
+  const first = Math.max(0, last - OVERLAPS_MAX);
+  for (let row = last; row >= first; row--) {
+    if ((maxEnds[row] as number) <= address) return -1;
+    if ((ends[row] as number) > address) return row;
+  }
+  return -1;
+}
+
+/** Index of the last, from `start` to before `end`, that is not above a value; `start` - 1 when all are. */
+export function lastAtOrBefore(
+  sorted: Float64Array | Uint32Array,
+  value: number,
+  start = 0,
+  end: number = sorted.length,
+): number {
+  let low = start;
+  let high = end;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

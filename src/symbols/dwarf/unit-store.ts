@@ -1,0 +1,99 @@
+import type { ElfFile } from "../elf/elf-file.ts";
+import * as dw from "./constants.ts";
+import { DwarfFile } from "./dwarf-file.ts";
+import type { LoadedUnit, UnitFinder } from "./function-names.ts";
+import { LineTable } from "./line-table.ts";
+import type { RangePairs } from "./range-lists.ts";
+import { Unit } from "./unit.ts";
+import type { UnitHeader } from "./unit-header.ts";
+import { scanUnit, type UnitScan } from "./unit-scan.ts";
+
+/** Bytes of units that are held at once. */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** The units of one file, each read when it is needed. */
+export class UnitStore implements UnitFinder {
+  readonly file: DwarfFile;
+  readonly #supplementary: UnitStore | undefined;
+  readonly #units = new Map<number, Unit>();
+  readonly #scans = new Map<number, UnitScan>();
+  readonly #deep = new Set<number>();
+  #heldBytes = 0;
+
+  constructor(file: DwarfFile, supplementary?: ElfFile) {
+    this.file = file;
+    if (supplementary !== undefined) {
+      this.#supplementary = new UnitStore(new DwarfFile(supplementary, { space: file.space }));
+    }
+  }
+
+  /** @throws INPUT_MALFORMED  its first entry or its abbreviations are broken */
+  unit(index: number): Unit {
+    const known = this.#units.get(index);
+    if (known !== undefined) return known;
+    const unit = new Unit(this.file, this.file.headers[index] as UnitHeader);
+    this.#units.set(index, unit);
+    return unit;
+  }
+
+  /** Puts in a unit that is made in another way. */
+  setUnit(index: number, unit: Unit): void {
+    this.#units.set(index, unit);
+  }
+
+  loadedAt(offset: number, isSupplementary: boolean): LoadedUnit | undefined {
+    if (isSupplementary) return this.#supplementary?.loadedAt(offset, false);
+    const index = this.file.unitAt(offset);
+    return index < 0 ? undefined : this.loaded(index);
+  }
+
+  loaded(index: number): LoadedUnit {
+    const unit = this.unit(index);
+    const scan = this.#scans.get(index) ?? this.#scanNow(index, unit, false);
+    return { unit, scan };
+  }
+
+  /** Looks also into functions and types. True when that was not done before. */
+  deepen(index: number): boolean {
+    if (this.#deep.has(index)) return false;
+    this.#scanNow(index, this.unit(index), true);
+    this.#deep.add(index);
+    return true;
+  }
+
+  /** Where code of a unit is, as far as its first entry or its lines tell. Never throws. */
+  rangesOf(index: number): RangePairs {
+    try {
+      const unit = this.unit(index);
+      if (!hasCode(unit)) return [];
+      const ranges = unit.rangesOf(unit.root);
+      if (ranges.length > 0 || unit.root.stmtList < 0) return ranges;
+      return new LineTable(unit, unit.root.stmtList).sequences;
+    } catch {
+      return [];
+    }
+  }
+
+  #scanNow(index: number, unit: Unit, isDeep: boolean): UnitScan {
+    const before = unit.heldBytes;
+    const scan = scanUnit(unit, isDeep);
+    this.#scans.set(index, scan);
+    this.#heldBytes += unit.heldBytes - before;
+    if (this.#heldBytes > HELD_BYTES_MAX) this.#releaseAllBut(unit);
+    return scan;
+  }
+
+  #releaseAllBut(kept: Unit): void {
+    for (const unit of this.#units.values()) {
+      if (unit !== kept) unit.release();
+    }
+    this.#heldBytes = kept.heldBytes;
+  }
+}
+
+/** Type units and those that others import have none. */
+function hasCode({ header, root }: Unit): boolean {
+  const { type } = header;
+  if (type === dw.DW_UT_type || type === dw.DW_UT_split_type) return false;
+  return root.tag !== dw.DW_TAG_partial_unit;
+}
