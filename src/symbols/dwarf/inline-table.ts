@@ -6,9 +6,7 @@ import type { Unit } from "./unit.ts";
 import { DIE_DEPTH_MAX, lastAtOrBefore } from "./unit-scan.ts";
 
 /** Calls that were inlined into one function; the largest seen has 30,000. */
-const INLINES_MAX = 1 << 20;
-/** Ranges around one address: more than entries can be deep, and what overlaps is broken. */
-const OPEN_MAX = 1024;
+const INLINES_MAX = 1 << 17;
 /** The function itself. */
 export const NO_INLINE = -1;
 
@@ -135,51 +133,55 @@ class InlineReader {
 const SKIPPED = -2;
 
 /**
- * Of ranges, given as start, end and row, which is the innermost at each address: the one with
- * the highest row, as children come after their parents.
+ * Of ranges, given as start, end and row in the order of their entries, which is the innermost at
+ * each address. A range lies over what came before it, as those of children lie over their
+ * parents'; but not over one that overlaps it and begins later, as in llvm-symbolizer.
  */
 function painted(ranges: readonly number[]): Pick<InlineTable, "starts" | "innermost"> {
-  const count = ranges.length / 3;
-  const order = Uint32Array.from({ length: count }, (_, index) => index);
-  const startOf = (index: number): number => ranges[3 * index] as number;
-  const endOf = (index: number): number => ranges[3 * index + 1] as number;
-  const rowOf = (index: number): number => ranges[3 * index + 2] as number;
-  order.sort((a, b) => startOf(a) - startOf(b) || rowOf(a) - rowOf(b));
   const starts: number[] = [];
-  const innermost: number[] = [];
-  const mark = (start: number, row: number): void => {
-    if (starts.at(-1) === start) innermost[innermost.length - 1] = row;
-    else if (innermost.at(-1) !== row) {
-      starts.push(start);
-      innermost.push(row);
+  const ends: number[] = [];
+  const rows: number[] = [];
+  const put = (start: number, end: number, row: number): void => {
+    const at = lastAtOrBefore(starts, start);
+    if (starts[at] === start) {
+      ends[at] = end;
+      rows[at] = row;
+      return;
     }
+    starts.splice(at + 1, 0, start);
+    ends.splice(at + 1, 0, end);
+    rows.splice(at + 1, 0, row);
   };
-  /** Ranges that are open, the one with the highest row last. */
-  const open: number[] = [];
-  const closeUntil = (address: number): void => {
-    while (open.length > 0) {
-      const top = open.at(-1) as number;
-      if (endOf(top) > address) return;
-      open.pop();
-      // Others may have ended under it.
-      while (open.length > 0 && endOf(open.at(-1) as number) <= endOf(top)) open.pop();
-      mark(endOf(top), open.length === 0 ? NO_INLINE : rowOf(open.at(-1) as number));
+  for (let index = 0; index < ranges.length; index += 3) {
+    const [start, end, row] = ranges.slice(index, index + 3) as [number, number, number];
+    const around = lastAtOrBefore(starts, start);
+    const endAround = ends[around] ?? Number.NEGATIVE_INFINITY;
+    if (start < endAround) {
+      if (end < endAround) put(end, endAround, rows[around] as number);
+      if (start > (starts[around] as number)) ends[around] = start;
     }
-  };
-  for (const index of order) {
-    closeUntil(startOf(index));
-    if (open.length >= OPEN_MAX)
-      throw limitExceeded("inlined calls", "at once", OPEN_MAX, OPEN_MAX);
-    insertByRow(open, index, rowOf);
-    mark(startOf(index), rowOf(open.at(-1) as number));
+    put(start, end, row);
   }
-  closeUntil(Number.POSITIVE_INFINITY);
-  return { starts: Float64Array.from(starts), innermost: Int32Array.from(innermost) };
+  return segmentsOf({ starts, ends, rows });
 }
 
-/** Nearly always at the end. */
-function insertByRow(open: number[], index: number, rowOf: (index: number) => number): void {
-  let at = open.length;
-  while (at > 0 && rowOf(open[at - 1] as number) > rowOf(index)) at--;
-  open.splice(at, 0, index);
+interface Segments {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly rows: readonly number[];
+}
+
+/** With the gaps, so that one search tells. */
+function segmentsOf({ starts, ends, rows }: Segments): Pick<InlineTable, "starts" | "innermost"> {
+  const marks: number[] = [];
+  const innermost: number[] = [];
+  for (const [index, start] of starts.entries()) {
+    marks.push(start);
+    innermost.push(rows[index] as number);
+    const end = ends[index] as number;
+    if (end >= (starts[index + 1] ?? Number.POSITIVE_INFINITY)) continue;
+    marks.push(end);
+    innermost.push(NO_INLINE);
+  }
+  return { starts: Float64Array.from(marks), innermost: Int32Array.from(innermost) };
 }

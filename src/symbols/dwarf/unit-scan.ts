@@ -251,7 +251,7 @@ export function rangeAround(
 
 /** Index of the last, from `start` to before `end`, that is not above a value; `start` - 1 when all are. */
 export function lastAtOrBefore(
-  sorted: Float64Array | Uint32Array,
+  sorted: Float64Array | Uint32Array | readonly number[],
   value: number,
   start = 0,
   end: number = sorted.length,
