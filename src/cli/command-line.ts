@@ -4,6 +4,7 @@ import { escapeControl } from "../support/logger.ts";
 import { nearestName } from "../support/nearest-name.ts";
 import { addCollectorCommands } from "./collector-commands.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
+import type { SymbolizeFlags } from "./symbolize.ts";
 
 /**
  * Reads the command line and runs the command that it names.
@@ -36,6 +37,7 @@ function createProgram(version: string, exitWith: (code: number) => void): Comma
   addRecord(program, exitWith);
   addCollectorCommands(program, exitWith);
   addConvert(program, exitWith);
+  addSymbolize(program, exitWith);
   addDoctor(program, exitWith);
   for (const command of [program, ...program.commands]) nameTheNearest(command);
   return program;
@@ -113,6 +115,33 @@ function addConvert(program: Command, exitWith: (code: number) => void): void {
     });
 }
 
+function addSymbolize(program: Command, exitWith: (code: number) => void): void {
+  program
+    .command("symbolize")
+    .summary("name addresses by function, file and line")
+    .description(
+      "Prints the function, the file and the line of addresses, and the calls that were inlined " +
+        "there, innermost first. Addresses of a file are its own virtual addresses.",
+    )
+    .option("-b, --binary <file>", "a program, library or debug file")
+    .option("-p, --pid <pid>", "a running process, whose own addresses are given", onePid)
+    .option("--perf-map <file>", "a map that a runtime wrote, as /tmp/perf-PID.map")
+    .option("--jitdump <file>", "a jitdump file")
+    .option("--kallsyms <file>", "a copy of /proc/kallsyms")
+    .option("-a, --addr <hex>", "an address (repeatable)", collected)
+    .option("--stdin", "read addresses from standard input, one a line, and answer as they come")
+    .option("--json", "print one JSON object for each address")
+    .option("--no-inlines", "leave out the calls that were inlined")
+    .option("--no-demangle", "print C++ and Rust names as they are stored")
+    .option("--debug-dir <folder>", "look for debug files here too (repeatable)", collected)
+    .option("--debuginfod [urls]", "ask these servers, else those that the system names")
+    .addHelpText("after", SYMBOLIZE_EXAMPLES)
+    .action(async (flags: SymbolizeFlags) => {
+      const { runSymbolize } = await import("./symbolize.ts");
+      exitWith(await runSymbolize(flags));
+    });
+}
+
 function addDoctor(program: Command, exitWith: (code: number) => void): void {
   program
     .command("doctor")
@@ -127,6 +156,14 @@ function addDoctor(program: Command, exitWith: (code: number) => void): void {
       const { runDoctor } = await import("./doctor.ts");
       exitWith(await runDoctor({ json: options.json ?? false }, process.stdout));
     });
+}
+
+function collected(text: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), text];
+}
+
+function onePid(text: string): number {
+  return addPid(text, undefined)[0] as number;
 }
 
 /** Prints an error as a person wants to read it and returns the exit code that goes with it. */
@@ -215,6 +252,14 @@ Examples:
   obsforge convert profiles.otlp.pb cpu.pb.gz
   perf script | obsforge convert --from perf_script - cpu.pb.gz
   obsforge convert cpu.pb.gz - --to folded | head
+`;
+
+const SYMBOLIZE_EXAMPLES = `
+Examples:
+  obsforge symbolize --binary ./program --addr 0x4012ab
+  obsforge symbolize --binary /usr/lib/libssl.so.3 --stdin --json < addresses
+  obsforge symbolize --pid 1234 --addr 0x7f52c0a31b80
+  obsforge symbolize --perf-map /tmp/perf-1234.map --addr 0x7f1e39896000
 `;
 
 const DOCTOR_EXAMPLES = `

@@ -20,16 +20,15 @@ export interface DebugFrame {
   readonly column?: number;
 }
 
+/** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
+const SPLIT_LOOKS_MAX = 64;
+
 export interface DebugInfoOptions extends SplitFiles {
   /** The dwz file that the file names in .gnu_debugaltlink. */
   readonly supplementary?: ElfFile | undefined;
 }
 
-/**
- * The debug information of one file.
- *
- * @param code  the program, when `elf` is its debug file: in that the segments say nothing
- */
+/** The debug information of one file. */
 export function openDebugInfo(elf: ElfFile, options: DebugInfoOptions = {}): DebugInfo | Missing {
   const file = new DwarfFile(elf);
   if (!file.hasUnits) return { missing: "the file has no debug information" };
@@ -60,6 +59,11 @@ export class DebugInfo {
   /** What addresses count from: 0 for a program, the start of a kernel. */
   get base(): bigint {
     return this.#file.space.base;
+  }
+
+  /** Whether units were split off into a .dwp file or .dwo files. */
+  get isSplit(): boolean {
+    return this.#units.someUnit(SPLIT_LOOKS_MAX, ({ root }) => root.dwoNameForm !== 0);
   }
 
   /**

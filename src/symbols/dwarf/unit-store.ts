@@ -41,6 +41,18 @@ export class UnitStore implements UnitFinder {
     this.#units.set(index, unit);
   }
 
+  /** Whether one of the first units is so. */
+  someUnit(looks: number, isSo: (unit: Unit) => boolean): boolean {
+    const indices = Array.from(this.file.headers.slice(0, looks).keys());
+    return indices.some((index) => {
+      try {
+        return isSo(this.unit(index));
+      } catch {
+        return false;
+      }
+    });
+  }
+
   loadedAt(offset: number, isSupplementary: boolean): LoadedUnit | undefined {
     if (isSupplementary) return this.#supplementary?.loadedAt(offset, false);
     const index = this.file.unitAt(offset);

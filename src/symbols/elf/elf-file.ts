@@ -72,6 +72,8 @@ export interface Section {
   readonly type: number;
   /** The low 32 bits of sh_flags. */
   readonly flags: number;
+  /** sh_addr: where it lies in memory; 0 when it does not. */
+  readonly address: bigint;
   readonly offset: number;
   readonly size: number;
   readonly link: number;
@@ -218,14 +220,14 @@ function readSection(reader: ByteReader, is64: boolean): RawSection {
   const nameOffset = reader.u32();
   const type = reader.u32();
   const flags = is64 ? Number(reader.u64() & 0xffffffffn) : reader.u32();
-  reader.skip(is64 ? 8 : 4);
+  const address = is64 ? reader.u64() : BigInt(reader.u32());
   const offset = word(reader, is64, "sh_offset");
   const size = word(reader, is64, "sh_size");
   const link = reader.u32();
   const info = reader.u32();
   const alignment = word(reader, is64, "sh_addralign");
   const entrySize = word(reader, is64, "sh_entsize");
-  return { nameOffset, type, flags, offset, size, link, info, alignment, entrySize };
+  return { nameOffset, type, flags, address, offset, size, link, info, alignment, entrySize };
 }
 
 /** Names serve messages only: without them a file is as good. */

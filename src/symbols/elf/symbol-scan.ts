@@ -10,7 +10,6 @@
  *
  * Source: System V gABI, chapter 4, "Symbol Table".
  */
-import { endianness } from "node:os";
 import { limitExceeded, malformed } from "../../support/errors.ts";
 import { AddressRanges } from "./address-ranges.ts";
 import {
@@ -25,6 +24,7 @@ import {
   SHT_SYMTAB_SHNDX,
 } from "./elf-file.ts";
 import { NameSection } from "./name-section.ts";
+import { entriesOf } from "./symbol-entries.ts";
 
 /** Entries of both tables together, functions or not; a large browser has two million. */
 export const SYMBOLS_MAX = 2_500_000;
@@ -42,6 +42,7 @@ const COMPARED_BYTES_MAX = 256;
 
 const STT_NOTYPE = 0;
 const STT_FUNC = 2;
+const STT_FILE = 4;
 const STT_GNU_IFUNC = 10;
 const STB_LOCAL = 0;
 const STB_WEAK = 2;
@@ -49,8 +50,6 @@ const SHN_UNDEF = 0;
 const SHN_LORESERVE = 0xff00;
 const SHN_ABS = 0xfff1;
 const SHN_XINDEX = 0xffff;
-const EM_ARM = 40;
-const HIGH_WORD = 2 ** 32;
 const UNDERSCORE = 0x5f;
 
 /** Functions sorted by start, at equal starts the longer first; no two have the same range. */
@@ -58,13 +57,30 @@ export interface FoundFunctions {
   /** From `base` on. */
   readonly starts: Float64Array;
   readonly sizes: Float64Array;
-  /** By `nameBytes`. */
+  /** By `nameBytes`: of several at one place the one that llvm-symbolizer takes too. */
   readonly names: Float64Array;
+  /** What people expect to read of them, as `malloc` and not `__libc_malloc`. */
+  readonly readableNames: Float64Array;
+  /** The source file that a local symbol stands under, by `nameBytes`; NO_NAME when none is said. */
+  readonly files: Float64Array;
+  /**
+   * Functions without a size, by start: what assemblers leave so lasts until something else begins
+   * or ends, as both llvm-symbolizer and addr2line have it.
+   */
+  readonly unsized: ReadonlyMap<number, UnsizedFunction>;
   /** Address of start 0; not 0 only in files that lie above 2^53, as kernels do. */
   readonly base: bigint;
   /** Around the addresses that were asked for, from `base` on. */
   readonly ranges: AddressRanges;
   readonly tables: readonly Table[];
+}
+
+export const NO_NAME = -1;
+
+export interface UnsizedFunction {
+  /** By `nameBytes`, as the file. */
+  readonly name: number;
+  readonly file: number;
 }
 
 interface Candidates {
@@ -73,6 +89,8 @@ interface Candidates {
   readonly names: number[];
   /** 0 global, 1 weak, 2 local. */
   readonly bindings: number[];
+  readonly files: number[];
+  readonly unsized: Map<number, UnsizedFunction>;
 }
 
 interface Table {
@@ -95,9 +113,29 @@ export function scanSymbols(elf: ElfFile, addresses: Iterable<bigint>): FoundFun
   const base = baseOf(elf);
   const ranges = new AddressRanges(placesOf(addresses, base));
   const tables = readTables(elf);
-  const candidates: Candidates = { starts: [], sizes: [], names: [], bindings: [] };
+  const candidates: Candidates = {
+    starts: [],
+    sizes: [],
+    names: [],
+    bindings: [],
+    files: [],
+    unsized: new Map(),
+  };
+  noteSections(elf, base, ranges);
   for (const table of tables) collectFunctions(elf, table, { base, ranges, into: candidates });
-  return { ...withoutAliases(candidates, tables), base, ranges, tables };
+  const { unsized } = candidates;
+  return { ...withoutAliases(candidates, tables), unsized, base, ranges, tables };
+}
+
+/** No function lasts beyond its section. */
+function noteSections({ sections }: ElfFile, base: bigint, ranges: AddressRanges): void {
+  for (const { flags, address, size } of sections) {
+    if ((flags & SHF_EXECINSTR) === 0) continue;
+    for (const bound of [address - base, address - base + BigInt(size)]) {
+      const place = Number(bound);
+      if (place >= 0 && Number.isSafeInteger(place)) ranges.note(place, place);
+    }
+  }
 }
 
 function* placesOf(addresses: Iterable<bigint>, base: bigint): Generator<number> {
@@ -172,104 +210,47 @@ function collectFunctions(elf: ElfFile, table: Table, { base, ranges, into }: Co
   const entryBytes = elf.is64 ? 24 : 16;
   const bytes = new Uint8Array(Math.min(ENTRIES_AT_ONCE, table.entryCount) * entryBytes);
   const entries = entriesOf(elf, bytes, base);
+  let file = NO_NAME;
   const isCode = sections.map((section) => (section.flags & SHF_EXECINSTR) !== 0);
   for (let entry = 0; entry < table.entryCount; entry++) {
     const row = entry % ENTRIES_AT_ONCE;
     if (row === 0) readEntries(elf, table, entry, bytes);
     const info = bytes[row * entryBytes + entries.infoAt] as number;
     const type = info & 0xf;
+    // What follows in the table is of this file, as far as it is local.
+    if (type === STT_FILE) file = entries.name(row);
     if (type !== STT_FUNC && type !== STT_GNU_IFUNC && type !== STT_NOTYPE) continue;
     const shortIndex = entries.section(row);
     if (shortIndex === SHN_UNDEF) continue;
     if (type === STT_NOTYPE && !isCode[sectionIndex(table, entry, shortIndex, elf)]) continue;
     const size = entries.size(row);
-    if (size === 0) continue;
+    if (size === 0 && type === STT_NOTYPE) continue;
     const start = entries.start(row);
     if (!(start >= 0 && start + size <= Number.MAX_SAFE_INTEGER)) continue;
-    if (!ranges.note(start, start + size)) continue;
+    const covers = ranges.note(start, start + size);
+    if (size > 0 && !covers) continue;
     const name = entries.name(row);
     if (name >= table.names.size) throw nameOutside(elf, table, entry);
     if (table.names.at(name, 1).length === 0) continue;
+    const isLocal = info >> 4 === STB_LOCAL;
+    const hasFile = isLocal && file > 0 && file < table.names.size;
+    const fileName = hasFile ? table.namesStart + file : NO_NAME;
+    if (size === 0) {
+      if (into.unsized.size < FOUND_MAX) {
+        into.unsized.set(start, { name: table.namesStart + name, file: fileName });
+      }
+      continue;
+    }
     if (into.starts.length >= FOUND_MAX) {
       throw limitExceeded(elf.access.name, "functions found", FOUND_MAX + 1, FOUND_MAX);
     }
     into.starts.push(start);
     into.sizes.push(size);
     into.names.push(table.namesStart + name);
-    into.bindings.push(info >> 4 === STB_LOCAL ? 2 : info >> 4 === STB_WEAK ? 1 : 0);
+    const binding = info >> 4;
+    into.bindings.push(binding === STB_LOCAL ? 2 : binding === STB_WEAK ? 1 : 0);
+    into.files.push(fileName);
   }
-}
-
-/** The fields of entries that stand one behind the other, by their row. */
-interface Entries {
-  readonly infoAt: number;
-  name(row: number): number;
-  section(row: number): number;
-  /** Less the base: exact where the result is within 2^53. */
-  start(row: number): number;
-  size(row: number): number;
-}
-
-function entriesOf(elf: ElfFile, bytes: Uint8Array<ArrayBuffer>, base: bigint): Entries {
-  const baseHigh = Number(base >> 32n);
-  const baseLow = Number(base & 0xffffffffn);
-  if (elf.is64 && elf.littleEndian === (endianness() === "LE")) {
-    return ownEntries(new Uint32Array(bytes.buffer), elf.littleEndian, [baseHigh, baseLow]);
-  }
-  const view = new DataView(bytes.buffer);
-  return elf.is64
-    ? entries64(view, elf.littleEndian, [baseHigh, baseLow])
-    : entries32(view, elf.littleEndian, elf.machine === EM_ARM ? 1 : 0);
-}
-
-/** Of this machine's own byte order: nearly every file, and read three times as fast. */
-function ownEntries(
-  words: Uint32Array,
-  littleEndian: boolean,
-  [baseHigh, baseLow]: readonly [number, number],
-): Entries {
-  const [lowAt, highAt, shift] = littleEndian ? [0, 1, 16] : [1, 0, 0];
-  const word = (at: number): number => words[at] as number;
-  return {
-    infoAt: 4,
-    name: (row) => word(6 * row),
-    section: (row) => (word(6 * row + 1) >>> shift) & 0xffff,
-    start: (row) =>
-      (word(6 * row + 2 + highAt) - baseHigh) * HIGH_WORD + (word(6 * row + 2 + lowAt) - baseLow),
-    size: (row) => word(6 * row + 4 + highAt) * HIGH_WORD + word(6 * row + 4 + lowAt),
-  };
-}
-
-function entries64(
-  view: DataView,
-  littleEndian: boolean,
-  [baseHigh, baseLow]: readonly [number, number],
-): Entries {
-  const lowAt = littleEndian ? 0 : 4;
-  const highAt = 4 - lowAt;
-  return {
-    infoAt: 4,
-    name: (row) => view.getUint32(24 * row, littleEndian),
-    section: (row) => view.getUint16(24 * row + 6, littleEndian),
-    start: (row) =>
-      (view.getUint32(24 * row + 8 + highAt, littleEndian) - baseHigh) * HIGH_WORD +
-      (view.getUint32(24 * row + 8 + lowAt, littleEndian) - baseLow),
-    size: (row) =>
-      view.getUint32(24 * row + 16 + highAt, littleEndian) * HIGH_WORD +
-      view.getUint32(24 * row + 16 + lowAt, littleEndian),
-  };
-}
-
-/** @param codeMask  the bit of an address that tells Thumb code */
-function entries32(view: DataView, littleEndian: boolean, codeMask: number): Entries {
-  const word = (at: number): number => view.getUint32(at, littleEndian);
-  return {
-    infoAt: 12,
-    name: (row) => word(16 * row),
-    section: (row) => view.getUint16(16 * row + 14, littleEndian),
-    start: (row) => word(16 * row + 4) - (codeMask && word(16 * row + 4) & 1),
-    size: (row) => word(16 * row + 8),
-  };
 }
 
 function readEntries(elf: ElfFile, table: Table, first: number, into: Uint8Array): void {
@@ -298,29 +279,40 @@ function nameOutside(elf: ElfFile, table: Table, entry: number): Error {
 }
 
 function withoutAliases(
-  { starts, sizes, names, bindings }: Candidates,
+  { starts, sizes, names, bindings, files }: Candidates,
   tables: readonly Table[],
-): Pick<FoundFunctions, "starts" | "sizes" | "names"> {
-  const best: number[] = [];
+): Pick<FoundFunctions, "starts" | "sizes" | "names" | "readableNames" | "files"> {
+  const last: number[] = [];
+  const readable: number[] = [];
+  const ownNamesEnd = tables[1]?.namesStart ?? Number.POSITIVE_INFINITY;
   let aliases = 0;
   for (const row of sortedRows(starts, sizes)) {
-    const last = best.at(-1);
-    if (last !== undefined && starts[row] === starts[last] && sizes[row] === sizes[last]) {
-      const order =
-        (bindings[row] as number) - (bindings[last] as number) ||
-        (++aliases < ALIASES_COMPARED_MAX
-          ? compareNames(tables, names[row] as number, names[last] as number)
-          : 0);
-      if (order < 0) best[best.length - 1] = row;
-    } else {
-      best.push(row);
+    const index = last.length - 1;
+    const before = last[index];
+    if (before === undefined || starts[row] !== starts[before] || sizes[row] !== sizes[before]) {
+      last.push(row);
+      readable.push(row);
       aliases = 0;
+      continue;
     }
+    // The last of .symtab; of .dynsym only where that has none.
+    const isSameTable =
+      (names[row] as number) < ownNamesEnd === (names[before] as number) < ownNamesEnd;
+    if (isSameTable) last[index] = row;
+    const best = readable[index] as number;
+    const order =
+      (bindings[row] as number) - (bindings[best] as number) ||
+      (++aliases < ALIASES_COMPARED_MAX
+        ? compareNames(tables, names[row] as number, names[best] as number)
+        : 0);
+    if (order < 0) readable[index] = row;
   }
   return {
-    starts: Float64Array.from(best, (row) => starts[row] as number),
-    sizes: Float64Array.from(best, (row) => sizes[row] as number),
-    names: Float64Array.from(best, (row) => names[row] as number),
+    starts: Float64Array.from(last, (row) => starts[row] as number),
+    sizes: Float64Array.from(last, (row) => sizes[row] as number),
+    names: Float64Array.from(last, (row) => names[row] as number),
+    readableNames: Float64Array.from(readable, (row) => names[row] as number),
+    files: Float64Array.from(last, (row) => files[row] as number),
   };
 }
 

@@ -23,6 +23,10 @@ function named(symbols: readonly WrittenSymbol[], address: bigint): string | und
   return nameAt({ ...LAYOUT, symbols }, address);
 }
 
+function readable(symbols: readonly WrittenSymbol[], address: bigint): string | undefined {
+  return foundAt({ ...LAYOUT, symbols }, address)?.symbol?.readableName;
+}
+
 describe("findFunctions", () => {
   for (const is64 of [true, false]) {
     for (const littleEndian of [true, false]) {
@@ -37,7 +41,7 @@ describe("findFunctions", () => {
     }
   }
 
-  it("prefers global to weak to local, then no underscore, shorter, by bytes", () => {
+  it("reads out global before weak before local, then no underscore, shorter, by bytes", () => {
     const value = 0x1000n;
     const order = [
       { name: "b", value, size: 8 },
@@ -49,9 +53,27 @@ describe("findFunctions", () => {
     ];
     for (let first = 0; first < order.length; first++) {
       const rest = order.slice(first);
-      assert.equal(named(rest, value), order[first]?.name);
-      assert.equal(named(rest.toReversed(), value), order[first]?.name);
+      assert.equal(readable(rest, value), order[first]?.name);
+      assert.equal(readable(rest.toReversed(), value), order[first]?.name);
     }
+  });
+
+  it("takes of several at one place the last of the table, as llvm-symbolizer does", () => {
+    const symbols = ["b", "a", "_c"].map((name) => ({ name, value: 0x1000n, size: 8 }));
+    assert.equal(named(symbols, 0x1004n), "_c");
+    assert.equal(readable(symbols, 0x1004n), "a");
+  });
+
+  it("lets a function without a size last until something begins or ends", () => {
+    const symbols = [
+      { name: "sized", value: 0x1000n, size: 16 },
+      { name: "unsized", value: 0x1020n, size: 0 },
+      { name: "next", value: 0x1040n, size: 16 },
+    ];
+    assert.equal(named(symbols, 0x1018n), undefined);
+    for (const address of [0x1020n, 0x103fn]) assert.equal(named(symbols, address), "unsized");
+    assert.equal(named(symbols, 0x1040n), "next");
+    assert.equal(named(symbols, 0x1050n), undefined);
   });
 
   it("finds the innermost of nested functions, and the outer one behind it", () => {

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import type { ElfFile } from "./elf-file.ts";
-import { type FoundFunctions, nameBytes, scanSymbols } from "./symbol-scan.ts";
+import { type FoundFunctions, NO_NAME, nameBytes, scanSymbols } from "./symbol-scan.ts";
 
 /** A longer name is not given out; the longest of a large C++ program seen has 13,000 bytes. */
 export const SYMBOL_NAME_BYTES_MAX: number = 32 * 1024;
@@ -9,7 +9,12 @@ export const NESTING_MAX = 64;
 const NONE = 0xffffffff;
 
 export interface FunctionSymbol {
+  /** As it is stored: of several at one place the one that llvm-symbolizer takes too. */
   readonly name: string;
+  /** Which of them people expect to read. */
+  readonly readableName: string;
+  /** The source file that it stands under, without folders; undefined when none is said. */
+  readonly file: string | undefined;
   readonly start: bigint;
   readonly size: bigint;
 }
@@ -45,9 +50,12 @@ export function findFunctions(elf: ElfFile, addresses: ArrayLike<bigint>): Funct
     const place = Number(address - found.base);
     if (!(place >= 0 && place <= Number.MAX_SAFE_INTEGER)) return NOWHERE;
     const row = rowAround(found, outer, place);
+    const range = found.ranges.around(place);
     const symbol =
-      row === NONE ? undefined : symbols.getOrInsertComputed(row, () => symbolOf(found, row));
-    return { symbol, ...(found.base === 0n ? found.ranges.around(place) : NO_RANGE) };
+      row === NONE
+        ? unsizedAt(found, range.low)
+        : symbols.getOrInsertComputed(row, () => symbolOf(found, row));
+    return { symbol, ...(found.base === 0n ? range : NO_RANGE) };
   });
 }
 
@@ -64,11 +72,28 @@ function rowAround({ starts, sizes }: FoundFunctions, outer: Uint32Array, place:
 }
 
 function symbolOf(found: FoundFunctions, row: number): FunctionSymbol | undefined {
-  const { base, starts, sizes, names, tables } = found;
-  const bytes = nameBytes(tables, names[row] as number, SYMBOL_NAME_BYTES_MAX + 1);
-  if (bytes.length > SYMBOL_NAME_BYTES_MAX) return undefined;
+  const { base, starts, sizes, names, readableNames, files } = found;
+  const name = nameOf(found, names[row] as number);
+  if (name === undefined) return undefined;
   const start = base + BigInt(starts[row] as number);
-  return { name: decodeUtf8(bytes), start, size: BigInt(sizes[row] as number) };
+  const isOnly = readableNames[row] === names[row];
+  const readableName = isOnly ? name : (nameOf(found, readableNames[row] as number) ?? name);
+  const file = files[row] === NO_NAME ? undefined : nameOf(found, files[row] as number);
+  return { name, readableName, file, start, size: BigInt(sizes[row] as number) };
+}
+
+/** The function without a size that is the last thing to begin or end before an address. */
+function unsizedAt(found: FoundFunctions, low: number): FunctionSymbol | undefined {
+  const unsized = found.unsized.get(low);
+  const name = unsized && nameOf(found, unsized.name);
+  if (unsized === undefined || name === undefined) return undefined;
+  const file = unsized.file === NO_NAME ? undefined : nameOf(found, unsized.file);
+  return { name, readableName: name, file, start: found.base + BigInt(low), size: 0n };
+}
+
+function nameOf({ tables }: FoundFunctions, name: number): string | undefined {
+  const bytes = nameBytes(tables, name, SYMBOL_NAME_BYTES_MAX + 1);
+  return bytes.length > SYMBOL_NAME_BYTES_MAX ? undefined : decodeUtf8(bytes);
 }
 
 /** Row of the last start that is not after `place`; NONE when there is none. */

@@ -1,0 +1,19 @@
+import { demangle, isMangled } from "../demangle/demangle.ts";
+
+export interface NamedSymbol {
+  /** As it is stored. */
+  readonly systemName: string;
+  /** What is read in its place when it is not mangled. */
+  readonly readableName: string;
+}
+
+/** What GCC and LLVM put behind the name of a part or a copy of a C function. */
+const CLONE_SUFFIX =
+  /^([\w$]+)(?:\.(?:cold|isra|constprop|part|llvm|lto_priv|localalias|clone|specialized|warm)(?:\.\d+)*)+$/;
+
+/** What people read: without what tells copies of a function apart. */
+export function displayName({ systemName, readableName }: NamedSymbol): string {
+  if (isMangled(systemName)) return demangle(systemName);
+  const name = demangle(readableName);
+  return CLONE_SUFFIX.exec(name)?.[1] ?? name;
+}

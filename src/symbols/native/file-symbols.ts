@@ -1,0 +1,223 @@
+import { isMangled, loadDemangler } from "../demangle/demangle.ts";
+import { type DebugFrame, type DebugInfo, openDebugInfo } from "../dwarf/debug-info.ts";
+import type { SplitFiles } from "../dwarf/split-units.ts";
+import type { ElfFile } from "../elf/elf-file.ts";
+import { openMiniDebugInfo } from "../elf/mini-debug-info.ts";
+import { PltStubs } from "../elf/plt-stubs.ts";
+import { type FunctionAt, type FunctionSymbol, findFunctions } from "../elf/symbol-table.ts";
+import { isMissing, type SymbolFrame } from "../executable-file.ts";
+import { displayName, type NamedSymbol } from "./display-name.ts";
+
+/** A file with code, and the files that hold what was taken out of it. */
+export interface SymbolFiles extends SplitFiles {
+  readonly elf: ElfFile;
+  /** Its debug file, when it is not whole itself. */
+  readonly debug?: ElfFile | undefined;
+  /** The dwz file that the one with the debug information names. */
+  readonly supplementary?: ElfFile | undefined;
+}
+
+export interface NamingOptions {
+  /** Calls that were inlined are frames of their own. */
+  readonly inlines: boolean;
+  /** Names as people read them; else as they are stored. */
+  readonly demangle: boolean;
+}
+
+/** What is at an address. */
+export interface FoundFrames {
+  /** Innermost first; none where no function is, as between two. */
+  readonly frames: readonly SymbolFrame[];
+  /** From `low` to before `high` every address has the same; both are 0 when that is not known. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * Names addresses of one open file. The outermost function is named by the symbol table, which
+ * tells apart what the compiler made of it; those that were inlined by the debug information; where
+ * there is no other name, a stub of the procedure linkage table by what it leads to.
+ */
+export class FileSymbols {
+  readonly #debugInfo: DebugInfo | undefined;
+  /** In the order in which they are asked; of a stripped file and its debug file. */
+  readonly #tables: readonly ElfFile[];
+  readonly #stubs: PltStubs;
+
+  private constructor(files: SymbolFiles, tables: readonly ElfFile[]) {
+    this.#tables = tables;
+    this.#stubs = new PltStubs(files.elf);
+    this.#debugInfo = debugInfoOf(files);
+  }
+
+  /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the symbol table that it carries is broken */
+  static async open(files: SymbolFiles): Promise<FileSymbols> {
+    const { elf, debug } = files;
+    const mini = debug === undefined ? await openMiniDebugInfo(elf) : undefined;
+    return new FileSymbols(
+      files,
+      [debug, elf, mini].filter((one) => one !== undefined),
+    );
+  }
+
+  get hasDebugInfo(): boolean {
+    return this.#debugInfo !== undefined;
+  }
+
+  /**
+   * Finds what is at each of some addresses, which are the file's own virtual addresses.
+   *
+   * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  a symbol table is broken
+   */
+  async find(addresses: ArrayLike<bigint>, options: NamingOptions): Promise<FoundFrames[]> {
+    const symbols = this.#symbolsAt(addresses);
+    const debugged = this.#debugFramesAt(addresses, options.inlines);
+    if (options.demangle && hasMangled(symbols, debugged)) await loadDemangler();
+    return symbols.map((symbol, index) =>
+      joined(symbol, debugged[index] ?? NO_DEBUG_FRAMES, {
+        options,
+        address: addresses[index] as bigint,
+        stub: (address) => this.#stubs.nameAt(address),
+      }),
+    );
+  }
+
+  /** The tables after the first are asked only about what is still without a name. */
+  #symbolsAt(addresses: ArrayLike<bigint>): FunctionAt[] {
+    const [first, ...others] = this.#tables;
+    const found = first === undefined ? [] : findFunctions(first, addresses);
+    for (const table of others) {
+      const left = Array.from(found.keys()).filter((index) => found[index]?.symbol === undefined);
+      if (left.length === 0) break;
+      const more = findFunctions(
+        table,
+        left.map((index) => addresses[index] as bigint),
+      );
+      for (const [place, index] of left.entries()) {
+        found[index] = narrower(found[index] as FunctionAt, more[place] as FunctionAt);
+      }
+    }
+    return found;
+  }
+
+  /** In the order of addresses, so that each unit is read once. */
+  #debugFramesAt(addresses: ArrayLike<bigint>, inlines: boolean): (readonly DebugFrame[])[] {
+    const info = this.#debugInfo;
+    if (info === undefined) return [];
+    const { base } = info;
+    const places = Float64Array.from(addresses, (address) => Number(address - base));
+    const order = Uint32Array.from(places.keys());
+    order.sort((a, b) => (places[a] as number) - (places[b] as number));
+    const frames = new Array<readonly DebugFrame[]>(places.length);
+    for (const index of order) {
+      const place = places[index] as number;
+      frames[index] = Number.isSafeInteger(place) ? info.framesAt(place, { inlines }) : [];
+    }
+    return frames;
+  }
+}
+
+function debugInfoOf({ elf, debug, ...others }: SymbolFiles): DebugInfo | undefined {
+  for (const file of [elf, debug]) {
+    const info = file && openDebugInfo(file, others);
+    if (info !== undefined && !isMissing(info)) return info;
+  }
+  return undefined;
+}
+
+/** Both say where they hold; what holds for both is where they meet. */
+function narrower(first: FunctionAt, second: FunctionAt): FunctionAt {
+  const isKnown = first.high > 0 && second.high > 0;
+  return {
+    symbol: second.symbol,
+    low: isKnown ? Math.max(first.low, second.low) : 0,
+    high: isKnown ? Math.min(first.high, second.high) : 0,
+  };
+}
+
+function hasMangled(
+  symbols: readonly FunctionAt[],
+  debugged: readonly (readonly DebugFrame[])[],
+): boolean {
+  return (
+    symbols.some(({ symbol }) => symbol !== undefined && isMangled(symbol.name)) ||
+    debugged.some((frames) => frames.some(({ linkageName = "" }) => isMangled(linkageName)))
+  );
+}
+
+interface Joining {
+  readonly options: NamingOptions;
+  readonly address: bigint;
+  readonly stub: (address: bigint) => string | undefined;
+}
+
+function joined(
+  { symbol, low, high }: FunctionAt,
+  debugged: readonly DebugFrame[],
+  { options, address, stub }: Joining,
+): FoundFrames {
+  const { demangle } = options;
+  const outermost = debugged.at(-1);
+  if (outermost === undefined || !isNamed(outermost)) {
+    if (symbol !== undefined) {
+      const frame = symbolFrame(
+        symbolName(symbol, undefined),
+        placeOf(symbol, outermost),
+        demangle,
+      );
+      return { frames: [frame], ...(outermost === undefined ? { low, high } : NO_RANGE) };
+    }
+    const name = stub(address);
+    if (name === undefined) return { frames: NO_FRAMES, low, high };
+    return { frames: [{ name, systemName: name }], ...NO_RANGE };
+  }
+  const frames = debugged.map((frame, index) => {
+    const isOutermost = index === debugged.length - 1;
+    const named =
+      isOutermost && symbol !== undefined ? symbolName(symbol, frame) : debugName(frame);
+    return symbolFrame(named, isOutermost ? placeOf(symbol, frame) : frame, demangle);
+  });
+  return { frames, ...NO_RANGE };
+}
+
+const NO_FRAMES: readonly SymbolFrame[] = [];
+const NO_DEBUG_FRAMES: readonly DebugFrame[] = [];
+/** The next address may be of another line. */
+const NO_RANGE = { low: 0, high: 0 };
+
+type Place = Pick<SymbolFrame, "file" | "line" | "column">;
+
+/** Without lines a local symbol still says its source file. */
+function placeOf(symbol: FunctionSymbol | undefined, frame: DebugFrame | undefined): Place {
+  if (frame?.file !== undefined || symbol?.file === undefined) return frame ?? {};
+  return { file: symbol.file };
+}
+
+function isNamed({ linkageName, bareName }: DebugFrame): boolean {
+  return linkageName !== undefined || bareName !== undefined;
+}
+
+function symbolName(
+  { name, readableName }: FunctionSymbol,
+  frame: DebugFrame | undefined,
+): NamedSymbol {
+  // What the debug information calls without a linkage name is C, or has no other full name.
+  const isBare = frame !== undefined && frame.linkageName === undefined;
+  return { systemName: name, readableName: (isBare ? frame.fullName : undefined) ?? readableName };
+}
+
+function debugName({ linkageName, bareName = "", fullName }: DebugFrame): NamedSymbol {
+  return { systemName: linkageName ?? bareName, readableName: linkageName ?? fullName ?? bareName };
+}
+
+function symbolFrame(named: NamedSymbol, place: Place, demangles: boolean): SymbolFrame {
+  const { systemName } = named;
+  const { file, line, column } = place;
+  return {
+    name: demangles ? displayName(named) : systemName,
+    systemName,
+    ...(file !== undefined && { file }),
+    ...(line !== undefined && { line }),
+    ...(column !== undefined && { column }),
+  };
+}
