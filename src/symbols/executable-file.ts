@@ -26,6 +26,10 @@ export interface ExecutableFile {
    * another build would give wrong names, so a file that differs is refused.
    */
   readonly buildId: string;
+  /** Where it is, as `root` has it; absent when it is on no disk. */
+  readonly path?: string | undefined;
+  /** The folder that is `/` for its path: `/proc/PID/root` of a live process. */
+  readonly root?: string | undefined;
   /** Opens it. The caller closes what it gets. */
   open(): FileSource | Missing;
 }

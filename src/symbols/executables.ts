@@ -43,8 +43,10 @@ export interface IdentifiedFile {
 export type IdentifiedSource = FileSource & {
   /** What tells it from every other, whatever its paths: device, inode, size, time of change. */
   readonly identity: string;
-  /** One of its paths, for people who read a log. */
+  /** One of its paths, for people who read a log, and for links that are relative to it. */
   readonly path: string;
+  /** The folder that is `/` for the path: `/proc/PID/root`; absent for this host. */
+  readonly root?: string | undefined;
 };
 
 /**
@@ -96,6 +98,7 @@ export class ExecutableRegistry {
     closeSource(source);
     known.usedInTurn = this.#turn;
     known.reopen = open;
+    known.root = source.root;
     this.#byMapping.set(file, known);
   }
 
@@ -233,6 +236,8 @@ class Executable implements ExecutableFile {
   readonly identity: string;
   readonly key: string;
   readonly buildId: string;
+  readonly path: string;
+  root: string | undefined;
   /** Through the process that was met last: it lives longest. */
   reopen: () => IdentifiedSource | Missing;
   info: ExecutableInfo | Missing = NOT_READ;
@@ -245,6 +250,8 @@ class Executable implements ExecutableFile {
   constructor(buildId: string, first: IdentifiedSource, reopen: () => IdentifiedSource | Missing) {
     this.identity = first.identity;
     this.key = `${first.path} (${first.identity})`;
+    this.path = first.path;
+    this.root = first.root;
     this.buildId = buildId;
     this.#held = new HeldSource(first);
     this.reopen = reopen;

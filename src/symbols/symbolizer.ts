@@ -15,7 +15,18 @@ import {
 import { FrameCache } from "./frame-cache.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
-import type { LoadedTable, TableTarget, TooLarge } from "./worker-protocol.ts";
+import type { NamingOptions } from "./native/file-symbols.ts";
+import type { DebugFileFinder } from "./native/opened-symbols.ts";
+import type { FoundDebugFile } from "./sources/debug-file.ts";
+import type {
+  DebugFileRole,
+  DebugFileWanted,
+  FoundFrames,
+  LoadedTable,
+  SentDebugFile,
+  TableTarget,
+  TooLarge,
+} from "./worker-protocol.ts";
 
 /** Addresses of the kernel whose frames are kept. */
 const KERNEL_FRAMES_MAX = 65_536;
@@ -43,26 +54,44 @@ export class Symbolizer implements AsyncDisposable {
    * Names addresses of a file, which are its own virtual addresses. The file is opened only for
    * what was not found before.
    *
+   * @param finder  finds the files that have its debug information; nobody looks when it is not given
    * @returns for each address its frames, innermost first, or why they are not known
    */
   async symbolize(
     file: ExecutableFile,
     addresses: BigUint64Array,
-    demangle: boolean,
+    naming: NamingOptions,
+    finder?: () => Promise<DebugFileFinder>,
   ): Promise<NamedAddresses> {
-    const cacheKey = cacheKeyOf(file, demangle);
+    const cacheKey = cacheKeyOf(file, naming);
     const known = this.#frames.find(cacheKey, addresses);
     const asked = addresses.filter((_, index) => known[index] === undefined);
     if (asked.length === 0) return known as NamedAddresses;
-    const found = await this.#reader.askAboutFile(file, (sent) => ({
-      kind: "symbolize",
-      file: sent,
-      addresses: asked,
-      demangle,
-    }));
+    const found = await this.#ask(file, { addresses: asked, naming }, finder);
     if (isMissing(found)) return filled(known, found);
     this.#frames.keep(cacheKey, found);
     return filled(known, found.frames);
+  }
+
+  /** Asks, looks for the files that the worker wants, and asks again. */
+  async #ask(
+    file: ExecutableFile,
+    asked: { readonly addresses: BigUint64Array; readonly naming: NamingOptions },
+    finder: (() => Promise<DebugFileFinder>) | undefined,
+  ): Promise<FoundFrames | Missing> {
+    using debugFiles = new FoundDebugFiles(file);
+    for (let looks = 0; ; looks++) {
+      const isLast = looks >= DEBUG_FILES_MAX;
+      const answer = await this.#reader.askAboutFile(file, (sent) => ({
+        kind: "symbolize",
+        file: sent,
+        ...asked,
+        ...(finder !== undefined && !isLast && { debugFiles: debugFiles.sent }),
+      }));
+      if (!("role" in answer)) return answer;
+      if (finder === undefined || isLast) return { missing: "its debug files lead on and on" };
+      await debugFiles.look(answer, await finder());
+    }
   }
 
   /**
@@ -106,7 +135,11 @@ export class Symbolizer implements AsyncDisposable {
 
   /** Lets go of the names that were found in a file. */
   forget(file: ExecutableFile): void {
-    for (const demangle of [true, false]) this.#frames.forget(cacheKeyOf(file, demangle));
+    for (const demangle of [true, false]) {
+      for (const inlines of [true, false]) {
+        this.#frames.forget(cacheKeyOf(file, { demangle, inlines }));
+      }
+    }
   }
 
   /** Reads where the running kernel lies. */
@@ -142,6 +175,51 @@ export class Symbolizer implements AsyncDisposable {
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
 
-function cacheKeyOf({ buildId, key }: ExecutableFile, demangle: boolean): string {
-  return `${demangle} ${buildId} ${key}`;
+/** A debug file, a dwz file and a package. */
+const DEBUG_FILES_MAX = 3;
+
+/** What was found for one question, held open until its answer. */
+class FoundDebugFiles implements Disposable {
+  readonly sent: Partial<Record<DebugFileRole, SentDebugFile | null>> = {};
+  readonly #file: ExecutableFile;
+  readonly #held: FoundDebugFile[] = [];
+  /** Of the file whose links are followed. */
+  #path: string | undefined;
+
+  constructor(file: ExecutableFile) {
+    this.#file = file;
+    this.#path = file.path;
+  }
+
+  async look(wanted: DebugFileWanted, finder: DebugFileFinder): Promise<void> {
+    const { role, buildId, debugLink, altLink } = wanted;
+    const kind = role === "debug" ? "debuginfo" : role;
+    const { root, path } = this.#file;
+    const found = await finder.find({
+      kind,
+      buildId,
+      root,
+      path: role === "supplementary" ? this.#path : path,
+      debugLink,
+      altLink,
+    });
+    if (isMissing(found)) {
+      this.sent[role] = null;
+      return;
+    }
+    this.#held.push(found);
+    if (role === "debug") this.#path = found.path;
+    this.sent[role] = { name: found.path, fd: found.fd };
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#held) file[Symbol.dispose]();
+  }
+}
+
+function cacheKeyOf(
+  { buildId, key }: ExecutableFile,
+  { demangle, inlines }: NamingOptions,
+): string {
+  return `${demangle} ${inlines} ${buildId} ${key}`;
 }

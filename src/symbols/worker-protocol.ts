@@ -1,5 +1,7 @@
 import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
+import type { NamingOptions } from "./native/file-symbols.ts";
+import type { AltLink, DebugLink } from "./sources/debug-file.ts";
 
 /** The contents of a file, as they can be sent to a thread. */
 export type SentSource = { readonly fd: number } | { readonly bytes: Uint8Array };
@@ -10,6 +12,28 @@ export interface SentFile {
   readonly source: SentSource;
 }
 
+/** What was found of the files that a file names; `null` is what was nowhere. */
+export interface SentDebugFiles {
+  readonly debug?: SentDebugFile | null;
+  readonly supplementary?: SentDebugFile | null;
+  readonly package?: SentDebugFile | null;
+}
+
+export interface SentDebugFile {
+  readonly name: string;
+  readonly fd: number;
+}
+
+export type DebugFileRole = keyof SentDebugFiles;
+
+/** The worker cannot answer before somebody has looked for another file, of which this is known. */
+export interface DebugFileWanted {
+  readonly role: DebugFileRole;
+  readonly buildId: string;
+  readonly debugLink?: DebugLink | undefined;
+  readonly altLink?: AltLink | undefined;
+}
+
 /** What the main thread asks of the worker. One question is open at a time. */
 export type WorkerRequest =
   | { readonly kind: "identify"; readonly file: SentFile }
@@ -17,7 +41,9 @@ export type WorkerRequest =
       readonly kind: "symbolize";
       readonly file: SentFile;
       readonly addresses: BigUint64Array;
-      readonly demangle: boolean;
+      readonly naming: NamingOptions;
+      /** Asked for by an earlier answer, as far as it was found; absent when nobody looks. */
+      readonly debugFiles?: SentDebugFiles | undefined;
     }
   | { readonly kind: "load-unwind-table"; readonly file: SentFile; readonly target: TableTarget }
   | {
@@ -68,7 +94,7 @@ export interface FoundFrames {
 
 export interface WorkerAnswers {
   readonly identify: ExecutableInfo | Missing;
-  readonly symbolize: FoundFrames | Missing;
+  readonly symbolize: FoundFrames | DebugFileWanted | Missing;
   readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
   readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
   readonly "kernel-facts": KernelFacts | Missing;

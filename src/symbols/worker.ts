@@ -7,18 +7,16 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../support/errors.ts";
-import { demangle, isMangled, loadDemangler } from "./demangle/demangle.ts";
 import { type ElfFile, readElf } from "./elf/elf-file.ts";
 import { htlhash } from "./elf/htlhash.ts";
 import { bytesAccess, fileAccess } from "./elf/random-access.ts";
-import { type FunctionAt, findFunctions } from "./elf/symbol-table.ts";
-import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
+import type { ExecutableInfo, Missing } from "./executable-file.ts";
 import { KernelSymbols, parseKallsyms } from "./kernel/kallsyms.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
 import { parseModules } from "./kernel/modules.ts";
 import { kernelBuildId } from "./kernel/notes.ts";
+import type { WorkerSymbols } from "./native/worker-symbols.ts";
 import {
-  type FoundFrames,
   type FramesOfAddresses,
   type SentFile,
   type TableTarget,
@@ -32,6 +30,13 @@ import {
 const KALLSYMS_PATH = "/proc/kallsyms";
 const PIECE_BYTES = 64 * 1024;
 
+/**
+ * Milliseconds for the debug information of one question, in which it has to end: what is left
+ * is named by the symbol table, and asked about again.
+ */
+const DEBUG_MS = 500;
+
+let files: WorkerSymbols | undefined;
 let kernel: KernelSymbols | Missing | undefined;
 
 parentPort?.on("message", async (request: WorkerRequest) => {
@@ -45,7 +50,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       case "identify":
         return identify(request.file);
       case "symbolize":
-        return await symbolize(request.file, request.addresses, request.demangle);
+        return await symbolize(request);
       case "load-unwind-table":
         return await loadUnwindTable(request.file, request.target);
       case "drop-unwind-tables":
@@ -68,34 +73,31 @@ function identify(file: SentFile): ExecutableInfo | Missing {
   return { buildId, goBuildId, segments, htlhash: htlhash(elf.access) };
 }
 
-async function symbolize(
-  file: SentFile,
-  addresses: BigUint64Array,
-  wantsDemangled: boolean,
-): Promise<FoundFrames | Missing> {
+async function symbolize({
+  file,
+  addresses,
+  naming,
+  debugFiles,
+}: SymbolizeRequest): Promise<WorkerAnswers["symbolize"]> {
   const elf = openElf(file);
   if (isOtherBuild(file, elf)) return otherBuild(file, elf);
-  const found = findFunctions(elf, addresses);
-  // Most hosts run much that has no such names, and the demangler takes time and memory.
-  const isWanted = ({ symbol }: FunctionAt): boolean =>
-    symbol !== undefined && isMangled(symbol.name);
-  if (wantsDemangled && found.some(isWanted)) await loadDemangler();
-  const frames = new Map<string, readonly SymbolFrame[]>();
+  files ??= await openFiles();
+  const symbols = await files.get(file, debugFiles);
+  if ("role" in symbols) return symbols;
+  const found = await symbols.find(addresses, naming, { debugMs: DEBUG_MS });
   return {
-    frames: found.map(({ symbol }) => {
-      const name = symbol?.name;
-      if (name === undefined) return NO_FRAMES;
-      return frames.getOrInsertComputed(name, () => [frameOf(name, wantsDemangled)]);
-    }),
+    frames: found.map(({ frames }) => frames),
     ranges: Float64Array.from(found.flatMap(({ low, high }) => [low, high])),
   };
 }
 
-const NO_FRAMES: readonly SymbolFrame[] = [];
-
-function frameOf(systemName: string, wantsDemangled: boolean): SymbolFrame {
-  return { name: wantsDemangled ? demangle(systemName) : systemName, systemName };
+/** Who only compiles unwind tables needs none of it. */
+async function openFiles(): Promise<WorkerSymbols> {
+  const { WorkerSymbols: Files } = await import("./native/worker-symbols.ts");
+  return new Files();
 }
+
+type SymbolizeRequest = Extract<WorkerRequest, { readonly kind: "symbolize" }>;
 
 async function loadUnwindTable(
   file: SentFile,

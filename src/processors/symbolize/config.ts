@@ -1,11 +1,17 @@
 import type { Infer } from "../../config/field.ts";
 import { boolean, object } from "../../config/schema.ts";
+import { debugFilesConfig } from "../../symbols/sources/config.ts";
 
 export const symbolizeConfig = object({
   demangle: boolean({
     doc: "Show C++ and Rust names as their language writes them.",
     default: true,
   }),
+  inlines: boolean({
+    doc: "Give functions that the compiler put into their callers as frames of their own.",
+    default: true,
+  }),
+  debug_files: debugFilesConfig,
   name_unresolved: boolean({
     doc:
       "Give a frame without a name the text `libfoo.so+0x1234`, so that every tool shows it. " +

@@ -3,6 +3,7 @@ import { valueText } from "../../profiles/attribute-value.ts";
 import type { Dictionary } from "../../profiles/dictionary.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import { isUnresolved, unresolvedNameOf } from "../../profiles/unresolved-name.ts";
+import type { Logger } from "../../support/logger.ts";
 import {
   isMissing,
   type Missing,
@@ -11,6 +12,7 @@ import {
 } from "../../symbols/executable-file.ts";
 import type { NamedAddresses } from "../../symbols/named-addresses.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
+import type { DebugFiles } from "../../symbols/sources/debug-files.ts";
 import type { SymbolizeConfig } from "./config.ts";
 import { addSymbolizeMetrics } from "./metrics.ts";
 
@@ -43,6 +45,8 @@ export class SymbolizeProcessor implements Processor {
   readonly #open = new Set<Promise<void>>();
   /** To the files, which stay open until every processor like this one has named a batch. */
   readonly #user = Symbol("symbolize");
+  readonly #logger: Logger;
+  #debugFiles: Promise<DebugFiles> | undefined;
   #samples = 0;
   #incompleteSamples = 0;
   #frames = 0;
@@ -57,6 +61,7 @@ export class SymbolizeProcessor implements Processor {
   constructor(config: SymbolizeConfig, context: SourceContext) {
     this.#config = config;
     this.#next = context.next;
+    this.#logger = context.logger;
     this.#services = context.shared.get(symbolServices);
     addSymbolizeMetrics(context.metrics, this.#unnamedByReason, () => this.counters);
   }
@@ -69,6 +74,8 @@ export class SymbolizeProcessor implements Processor {
   async stop(): Promise<void> {
     await Promise.allSettled(this.#open);
     this.#services.executables.removeUser(this.#user);
+    await (await this.#debugFiles)?.[Symbol.asyncDispose]();
+    this.#debugFiles = undefined;
   }
 
   /** Passes the batch on with names. Rejects only with what the next component rejects with. */
@@ -130,7 +137,16 @@ export class SymbolizeProcessor implements Processor {
     }
     const { executables, symbolizer } = this.#services;
     const file = executables.find({ path, buildId, htlhash });
-    return isMissing(file) ? file : symbolizer.symbolize(file, addresses, this.#config.demangle);
+    if (isMissing(file)) return file;
+    return symbolizer.symbolize(file, addresses, this.#config, () => this.#finder());
+  }
+
+  /** Loaded when the first file without debug information is asked about. */
+  #finder(): Promise<DebugFiles> {
+    this.#debugFiles ??= import("../../symbols/sources/debug-files.ts").then(
+      ({ DebugFiles: Files }) => new Files(this.#config.debug_files, { logger: this.#logger }),
+    );
+    return this.#debugFiles;
   }
 
   /** Distances from the start of the kernel, or a module, that runs here; not of another one. */
@@ -166,7 +182,7 @@ export class SymbolizeProcessor implements Processor {
           0,
         ),
         frame.line ?? 0,
-        0,
+        frame.column ?? 0,
       ]);
     });
   }

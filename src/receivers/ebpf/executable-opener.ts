@@ -45,14 +45,20 @@ class RememberedProcess implements TargetProcess {
 }
 
 function openFile(process: TargetProcess, mapping: ProcessMapping): IdentifiedSource | Missing {
-  return identified(openTargetFile(process, mapping), mapping.path);
+  const file = openTargetFile(process, mapping);
+  const isInRoot = !("missing" in file) && file.via === "process-root";
+  return identified(file, mapping.path, isInRoot ? `/proc/${process.pid}/root` : undefined);
 }
 
-function identified(file: TargetFileLookup, path: string): IdentifiedSource | Missing {
+function identified(
+  file: TargetFileLookup,
+  path: string,
+  root?: string,
+): IdentifiedSource | Missing {
   if ("missing" in file) return file;
   const { device, inode, size, mtimeNs } = file;
   const identity = `${device.major}:${device.minor}:${inode} ${size} ${mtimeNs}`;
-  return { fd: file.fd, identity, path, [Symbol.dispose]: () => file[Symbol.dispose]() };
+  return { fd: file.fd, identity, path, root, [Symbol.dispose]: () => file[Symbol.dispose]() };
 }
 
 /** It is the same in every process, as long as the kernel runs. */

@@ -24,6 +24,11 @@ export interface NamingOptions {
   readonly demangle: boolean;
 }
 
+/** Milliseconds that debug information is looked at for one question; no end when not given. */
+interface Budget {
+  readonly debugMs?: number;
+}
+
 /** What is at an address. */
 export interface FoundFrames {
   /** Innermost first; none where no function is, as between two. */
@@ -69,15 +74,20 @@ export class FileSymbols {
    *
    * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  a symbol table is broken
    */
-  async find(addresses: ArrayLike<bigint>, options: NamingOptions): Promise<FoundFrames[]> {
+  async find(
+    addresses: ArrayLike<bigint>,
+    options: NamingOptions,
+    { debugMs = Number.POSITIVE_INFINITY }: Budget = {},
+  ): Promise<FoundFrames[]> {
     const symbols = this.#symbolsAt(addresses);
-    const debugged = this.#debugFramesAt(addresses, options.inlines);
+    const debugged = this.#debugFramesAt(addresses, options.inlines, debugMs);
     if (options.demangle && hasMangled(symbols, debugged)) await loadDemangler();
     return symbols.map((symbol, index) =>
-      joined(symbol, debugged[index] ?? NO_DEBUG_FRAMES, {
+      joined(symbol, debugged[index], {
         options,
         address: addresses[index] as bigint,
         stub: (address) => this.#stubs.nameAt(address),
+        hasDebugInfo: this.#debugInfo !== undefined,
       }),
     );
   }
@@ -101,15 +111,21 @@ export class FileSymbols {
   }
 
   /** In the order of addresses, so that each unit is read once. */
-  #debugFramesAt(addresses: ArrayLike<bigint>, inlines: boolean): (readonly DebugFrame[])[] {
+  #debugFramesAt(
+    addresses: ArrayLike<bigint>,
+    inlines: boolean,
+    debugMs: number,
+  ): (readonly DebugFrame[] | undefined)[] {
     const info = this.#debugInfo;
     if (info === undefined) return [];
     const { base } = info;
     const places = Float64Array.from(addresses, (address) => Number(address - base));
     const order = Uint32Array.from(places.keys());
     order.sort((a, b) => (places[a] as number) - (places[b] as number));
-    const frames = new Array<readonly DebugFrame[]>(places.length);
+    const frames = new Array<readonly DebugFrame[] | undefined>(places.length);
+    const endMs = performance.now() + debugMs;
     for (const index of order) {
+      if (performance.now() > endMs) break;
       const place = places[index] as number;
       frames[index] = Number.isSafeInteger(place) ? info.framesAt(place, { inlines }) : [];
     }
@@ -137,11 +153,11 @@ function narrower(first: FunctionAt, second: FunctionAt): FunctionAt {
 
 function hasMangled(
   symbols: readonly FunctionAt[],
-  debugged: readonly (readonly DebugFrame[])[],
+  debugged: readonly (readonly DebugFrame[] | undefined)[],
 ): boolean {
   return (
     symbols.some(({ symbol }) => symbol !== undefined && isMangled(symbol.name)) ||
-    debugged.some((frames) => frames.some(({ linkageName = "" }) => isMangled(linkageName)))
+    debugged.some((frames = []) => frames.some(({ linkageName = "" }) => isMangled(linkageName)))
   );
 }
 
@@ -149,15 +165,17 @@ interface Joining {
   readonly options: NamingOptions;
   readonly address: bigint;
   readonly stub: (address: bigint) => string | undefined;
+  readonly hasDebugInfo: boolean;
 }
 
 function joined(
   { symbol, low, high }: FunctionAt,
-  debugged: readonly DebugFrame[],
-  { options, address, stub }: Joining,
+  debugged: readonly DebugFrame[] | undefined,
+  { options, address, stub, hasDebugInfo }: Joining,
 ): FoundFrames {
   const { demangle } = options;
-  const outermost = debugged.at(-1);
+  const outermost = debugged?.at(-1);
+  const range = hasDebugInfo ? oneAddress(address, debugged !== undefined) : { low, high };
   if (outermost === undefined || !isNamed(outermost)) {
     if (symbol !== undefined) {
       const frame = symbolFrame(
@@ -165,25 +183,28 @@ function joined(
         placeOf(symbol, outermost),
         demangle,
       );
-      return { frames: [frame], ...(outermost === undefined ? { low, high } : NO_RANGE) };
+      return { frames: [frame], ...range };
     }
     const name = stub(address);
-    if (name === undefined) return { frames: NO_FRAMES, low, high };
-    return { frames: [{ name, systemName: name }], ...NO_RANGE };
+    if (name === undefined) return { frames: NO_FRAMES, ...range };
+    return { frames: [{ name, systemName: name }], ...oneAddress(address, true) };
   }
-  const frames = debugged.map((frame, index) => {
-    const isOutermost = index === debugged.length - 1;
+  const frames = (debugged ?? []).map((frame) => {
+    const isOutermost = frame === outermost;
     const named =
       isOutermost && symbol !== undefined ? symbolName(symbol, frame) : debugName(frame);
     return symbolFrame(named, isOutermost ? placeOf(symbol, frame) : frame, demangle);
   });
-  return { frames, ...NO_RANGE };
+  return { frames, ...range };
+}
+
+/** The next address may be of another line; what was not looked at is not known at all. */
+function oneAddress(address: bigint, isKnown: boolean): { low: number; high: number } {
+  const low = Number(address);
+  return isKnown && Number.isSafeInteger(low) ? { low, high: low + 1 } : { low: 0, high: 0 };
 }
 
 const NO_FRAMES: readonly SymbolFrame[] = [];
-const NO_DEBUG_FRAMES: readonly DebugFrame[] = [];
-/** The next address may be of another line. */
-const NO_RANGE = { low: 0, high: 0 };
 
 type Place = Pick<SymbolFrame, "file" | "line" | "column">;
 

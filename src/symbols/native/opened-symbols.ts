@@ -1,11 +1,10 @@
-import { openDebugInfo } from "../dwarf/debug-info.ts";
 import { type AltLink, readAltLink, readDebugLink } from "../elf/debug-links.ts";
 import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
-import { sectionData } from "../elf/section-data.ts";
 import { isMissing, type Missing } from "../executable-file.ts";
 import type { FoundDebugFile, MissingDebugFile, WantedDebugFile } from "../sources/debug-file.ts";
 import { FileSymbols, type SymbolFiles } from "./file-symbols.ts";
+import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 
 /** What finds the files that have the debug information of others: DebugFiles is one. */
 export interface DebugFileFinder {
@@ -121,13 +120,4 @@ class Opening {
     this.#held.push(found);
     return { elf: readElf(fileAccess(found.fd, found.path)), path: found.path };
   }
-}
-
-function hasDebugInfo(elf: ElfFile): boolean {
-  return (sectionData(elf, ".debug_info")?.size ?? 0) > 0;
-}
-
-function isSplit(elf: ElfFile): boolean {
-  const info = openDebugInfo(elf);
-  return !isMissing(info) && info.isSplit;
 }

@@ -1,0 +1,130 @@
+import { closeSync, openSync } from "node:fs";
+import { readAltLink, readDebugLink } from "../elf/debug-links.ts";
+import { type ElfFile, readElf } from "../elf/elf-file.ts";
+import { bytesAccess, fileAccess } from "../elf/random-access.ts";
+import type {
+  DebugFileRole,
+  DebugFileWanted,
+  SentDebugFile,
+  SentDebugFiles,
+  SentFile,
+} from "../worker-protocol.ts";
+import { FileSymbols } from "./file-symbols.ts";
+import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
+
+/** Files that stay open from one question to the next, the one used last longest. */
+const OPEN_FILES_MAX = 32;
+/** Of them, those with debug information: each may hold some 20 MB of it. */
+const DEBUGGED_FILES_MAX = 8;
+
+/** The files whose addresses the worker names, kept open while they are asked about. */
+export class WorkerSymbols {
+  /** The one used last is the last. */
+  readonly #open = new Map<string, OpenFile>();
+
+  /**
+   * The symbols of a file that was sent with a question.
+   *
+   * @param debugFiles  what was found of the files that it names; undefined when nobody looks
+   * @returns the symbols, or of which other file somebody has to look first
+   */
+  async get(
+    sent: SentFile,
+    debugFiles: SentDebugFiles | undefined,
+  ): Promise<FileSymbols | DebugFileWanted> {
+    const key = `${sent.buildId} ${sent.key}`;
+    const known = this.#open.get(key);
+    if (known !== undefined) {
+      this.#open.delete(key);
+      this.#open.set(key, known);
+      return known.symbols;
+    }
+    const opened = await openFile(sent, debugFiles);
+    if ("role" in opened) return opened;
+    this.#open.set(key, opened);
+    this.#enforceLimits();
+    return opened.symbols;
+  }
+
+  #enforceLimits(): void {
+    const debugged = this.#open.values().reduce((sum, { hasDebugInfo }) => sum + +hasDebugInfo, 0);
+    let [left, leftDebugged] = [this.#open.size, debugged];
+    for (const [key, file] of this.#open) {
+      const isOver =
+        left > OPEN_FILES_MAX || (leftDebugged > DEBUGGED_FILES_MAX && file.hasDebugInfo);
+      if (!isOver) continue;
+      this.#open.delete(key);
+      file[Symbol.dispose]();
+      left--;
+      leftDebugged -= +file.hasDebugInfo;
+    }
+  }
+}
+
+class OpenFile implements Disposable {
+  readonly symbols: FileSymbols;
+  readonly #fds: readonly number[];
+
+  constructor(symbols: FileSymbols, fds: readonly number[]) {
+    this.symbols = symbols;
+    this.#fds = fds;
+  }
+
+  get hasDebugInfo(): boolean {
+    return this.symbols.hasDebugInfo;
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.#fds) closeSync(fd);
+  }
+}
+
+async function openFile(
+  { key, source }: SentFile,
+  debugFiles: SentDebugFiles | undefined,
+): Promise<OpenFile | DebugFileWanted> {
+  const fds: number[] = [];
+  const open = (fd: number, name: string): ElfFile => {
+    // What was sent is closed after the question.
+    const own = openSync(`/proc/self/fd/${fd}`, "r");
+    fds.push(own);
+    return readElf(fileAccess(own, name));
+  };
+  const openSent = (sent: SentDebugFile | null | undefined): ElfFile | undefined =>
+    sent === null || sent === undefined ? undefined : open(sent.fd, sent.name);
+  try {
+    const elf = "fd" in source ? open(source.fd, key) : readElf(bytesAccess(source.bytes, key));
+    const debug = hasDebugInfo(elf) ? undefined : openSent(debugFiles?.debug);
+    const wanted = debugFiles && nextWanted(elf, debug, debugFiles);
+    if (wanted !== undefined) {
+      for (const fd of fds) closeSync(fd);
+      return wanted;
+    }
+    const supplementary = openSent(debugFiles?.supplementary);
+    const packageFile = openSent(debugFiles?.package);
+    const files = { elf, debug, supplementary, package: packageFile };
+    return new OpenFile(await FileSymbols.open(files), fds);
+  } catch (error) {
+    for (const fd of fds) closeSync(fd);
+    throw error;
+  }
+}
+
+/** The file that is to be looked for next; undefined when all were. */
+function nextWanted(
+  elf: ElfFile,
+  debug: ElfFile | undefined,
+  files: SentDebugFiles,
+): DebugFileWanted | undefined {
+  const { buildId } = elf;
+  const isUnknown = (role: DebugFileRole): boolean => files[role] === undefined;
+  if (isUnknown("debug") && !hasDebugInfo(elf)) {
+    const debugLink = readDebugLink(elf);
+    if (buildId !== "" || debugLink !== undefined) return { role: "debug", buildId, debugLink };
+  }
+  const described = debug ?? elf;
+  const altLink = isUnknown("supplementary") ? readAltLink(described) : undefined;
+  if (altLink !== undefined) return { role: "supplementary", buildId: altLink.buildId, altLink };
+  if (isUnknown("package") && isSplit(described)) return { role: "package", buildId };
+  return undefined;
+}
