@@ -30,7 +30,7 @@ export interface DebugInfoOptions extends SplitFiles {
 
 /** The debug information of one file. */
 export function openDebugInfo(elf: ElfFile, options: DebugInfoOptions = {}): DebugInfo | Missing {
-  const file = new DwarfFile(elf);
+  const file = new DwarfFile(elf, { supplementary: options.supplementary });
   if (!file.hasUnits) return { missing: "the file has no debug information" };
   return new DebugInfo(file, options);
 }
@@ -51,7 +51,7 @@ export class DebugInfo {
 
   constructor(file: DwarfFile, options: DebugInfoOptions) {
     this.#file = file;
-    this.#units = new UnitStore(file, options.supplementary);
+    this.#units = new UnitStore(file);
     this.#split = new SplitUnits(options);
     this.#names = new FunctionNames(this.#units);
   }

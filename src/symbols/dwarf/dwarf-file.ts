@@ -29,15 +29,19 @@ export class DwarfFile {
   readonly space: AddressSpace;
   /** A .dwo or .dwp: its sections have names of their own. */
   readonly isSplit: boolean;
+  /** What dwz moved out of several files. */
+  readonly supplementary: DwarfFile | undefined;
   readonly #sections = new Map<string, SectionData | undefined>();
   readonly #strings = new Map<string, StringSection | undefined>();
   readonly #abbreviations = new Map<string, AbbreviationTable>();
   #headers: readonly UnitHeader[] | undefined;
 
-  constructor(elf: ElfFile, { isSplit = false, space }: DwarfFileOptions = {}) {
+  constructor(elf: ElfFile, { isSplit = false, space, supplementary }: DwarfFileOptions = {}) {
     this.elf = elf;
     this.space = space ?? new AddressSpace(elf);
     this.isSplit = isSplit;
+    this.supplementary =
+      supplementary && new DwarfFile(supplementary, { space: this.space, isSplit: false });
   }
 
   get hasUnits(): boolean {
@@ -127,6 +131,7 @@ interface DwarfFileOptions {
   readonly isSplit?: boolean;
   /** Of the program that the file belongs to, when it has no segments itself. */
   readonly space?: AddressSpace;
+  readonly supplementary?: ElfFile | undefined;
 }
 
 /** The section of texts that a form's offset counts in; undefined for all other forms. */

@@ -196,27 +196,22 @@ export function scopesInside(unit: Unit, scopeStart: number, offset: number): nu
   const { table, encoding } = unit;
   const cursor = unit.cursor(scopeStart);
   skipAttributes(cursor, table, unit.rowOf(cursor, cursor.uleb()), encoding);
-  const scopes: number[] = [];
-  let depth = 1;
-  while (cursor.at < offset && depth > 0) {
+  /** Of each level that is open where it begins; NO_SCOPE for what gives no name. */
+  const open: number[] = [NO_SCOPE];
+  while (cursor.at < offset && open.length > 0 && open.length <= DIE_DEPTH_MAX) {
     const start = cursor.at;
     const code = cursor.uleb();
     if (code === 0) {
-      depth--;
+      open.pop();
       continue;
     }
     const row = unit.rowOf(cursor, code);
     const sibling = skipAttributes(cursor, table, row, encoding);
     if (table.hasChildren[row] !== 1) continue;
-    // Without a sibling nobody knows where it ends: it is looked into, and counts for nothing.
-    if (sibling === ABSENT || sibling <= cursor.at) depth++;
-    else if (sibling <= offset) cursor.at = Math.min(sibling, cursor.end);
-    else {
-      depth++;
-      if (KINDS[table.tags[row] as number] !== KIND_OTHER) scopes.push(start);
-    }
+    if (sibling !== ABSENT && sibling > cursor.at && sibling <= offset) cursor.at = sibling;
+    else open.push(KINDS[table.tags[row] as number] === KIND_OTHER ? NO_SCOPE : start);
   }
-  return scopes;
+  return open.filter((start) => start !== NO_SCOPE);
 }
 
 interface Entered {

@@ -1,6 +1,5 @@
-import type { ElfFile } from "../elf/elf-file.ts";
 import * as dw from "./constants.ts";
-import { DwarfFile } from "./dwarf-file.ts";
+import type { DwarfFile } from "./dwarf-file.ts";
 import type { LoadedUnit, UnitFinder } from "./function-names.ts";
 import { LineTable } from "./line-table.ts";
 import type { RangePairs } from "./range-lists.ts";
@@ -20,11 +19,9 @@ export class UnitStore implements UnitFinder {
   readonly #deep = new Set<number>();
   #heldBytes = 0;
 
-  constructor(file: DwarfFile, supplementary?: ElfFile) {
+  constructor(file: DwarfFile) {
     this.file = file;
-    if (supplementary !== undefined) {
-      this.#supplementary = new UnitStore(new DwarfFile(supplementary, { space: file.space }));
-    }
+    this.#supplementary = file.supplementary && new UnitStore(file.supplementary);
   }
 
   /** @throws INPUT_MALFORMED  its first entry or its abbreviations are broken */

@@ -107,6 +107,9 @@ export class Unit {
       case dw.DW_FORM_strx4:
       case dw.DW_FORM_GNU_str_index:
         return this.file.stringAt("str", this.#stringOffset(value));
+      case dw.DW_FORM_GNU_strp_alt:
+      case dw.DW_FORM_strp_sup:
+        return this.file.supplementary?.stringAt("str", value);
       default:
         return undefined;
     }
