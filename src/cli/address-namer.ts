@@ -4,6 +4,7 @@ import { CollectorError, messageOf } from "../support/errors.ts";
 import { type ElfFile, readElf } from "../symbols/elf/elf-file.ts";
 import { fileAccess } from "../symbols/elf/random-access.ts";
 import type { SymbolFrame } from "../symbols/executable-file.ts";
+import type { AddressFile } from "../symbols/jit/address-file.ts";
 import type { NamingOptions } from "../symbols/native/file-symbols.ts";
 import {
   type DebugFileFinder,
@@ -27,8 +28,38 @@ export interface AddressNamer extends AsyncDisposable {
 
 /** Opens what the flags name. @throws CollectorError  it cannot be read; the message says why */
 export async function openNamer(flags: SymbolizeFlags): Promise<AddressNamer> {
-  if (flags.binary !== undefined) return BinaryNamer.open(flags.binary, flags);
-  throw new CollectorError("UNSUPPORTED", "not yet");
+  const { binary, pid, perfMap, jitdump, kallsyms } = flags;
+  if (binary !== undefined) return BinaryNamer.open(binary, flags);
+  if (pid !== undefined) {
+    const { openProcessNamer } = await import("./process-namer.ts");
+    return openProcessNamer(pid, flags, () => debugFileFinder(flags));
+  }
+  const files = await import("../symbols/jit/address-file.ts");
+  if (perfMap !== undefined) return new AddressFileNamer(files.openPerfMap(perfMap), flags);
+  if (jitdump !== undefined) return new AddressFileNamer(files.openJitDump(jitdump), flags);
+  return new AddressFileNamer(files.openKallsyms(kallsyms ?? ""), flags);
+}
+
+/** Files that say themselves what is at addresses. */
+class AddressFileNamer implements AddressNamer {
+  readonly #file: AddressFile;
+  readonly #demangle: boolean;
+
+  constructor(file: AddressFile, { demangle }: SymbolizeFlags) {
+    this.#file = file;
+    this.#demangle = demangle;
+  }
+
+  async name(addresses: readonly bigint[]): Promise<readonly NamedAddress[]> {
+    return addresses.map((address) => {
+      const frames = this.#file.framesAt(address);
+      if (frames.length === 0) return { frames, reason: "nothing in the file covers the address" };
+      if (this.#demangle) return { frames };
+      return { frames: frames.map((frame) => ({ ...frame, name: frame.systemName })) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 /** Addresses of a file are its own virtual addresses. */

@@ -1,0 +1,156 @@
+import { readSync } from "node:fs";
+import { readOwnVdso } from "../linux/own-vdso.ts";
+import { readProcess } from "../linux/proc.ts";
+import { isFileBacked, type ProcessMapping } from "../linux/process-mapping.ts";
+import { openTargetFile } from "../linux/target-file.ts";
+import { messageOf } from "../support/errors.ts";
+import { type ElfFile, readElf } from "../symbols/elf/elf-file.ts";
+import { fileAddress } from "../symbols/elf/file-address.ts";
+import { bytesAccess, fileAccess } from "../symbols/elf/random-access.ts";
+import type { SymbolFrame } from "../symbols/executable-file.ts";
+import { VDSO_PATH } from "../symbols/executables.ts";
+import { perfMapFrames } from "../symbols/jit/address-file.ts";
+import { PerfMap } from "../symbols/jit/perf-map.ts";
+import { openPerfMapOf } from "../symbols/jit/perf-map-file.ts";
+import type { NamingOptions } from "../symbols/native/file-symbols.ts";
+import {
+  type DebugFileFinder,
+  type OpenedSymbols,
+  openSymbols,
+} from "../symbols/native/opened-symbols.ts";
+import type { AddressNamer, NamedAddress } from "./address-namer.ts";
+import { requireProcesses } from "./target-processes.ts";
+
+const PIECE_BYTES = 256 * 1024;
+
+/** Names addresses of a running process. @throws CollectorError NOT_FOUND  there is none */
+export function openProcessNamer(
+  pid: number,
+  options: NamingOptions,
+  finder: () => Promise<DebugFileFinder>,
+): AddressNamer {
+  requireProcesses([pid]);
+  return new ProcessNamer(pid, options, finder);
+}
+
+/** A file that the process has mapped, or why it cannot be read. */
+type MappedSymbols =
+  | { readonly opened: OpenedSymbols; readonly elf: ElfFile }
+  | { readonly reason: string };
+
+class ProcessNamer implements AddressNamer {
+  readonly #pid: number;
+  readonly #options: NamingOptions;
+  readonly #finder: () => Promise<DebugFileFinder>;
+  readonly #files = new Map<string, MappedSymbols>();
+  readonly #held: Disposable[] = [];
+  #perfMap: PerfMap | string | undefined;
+
+  constructor(pid: number, options: NamingOptions, finder: () => Promise<DebugFileFinder>) {
+    this.#pid = pid;
+    this.#options = options;
+    this.#finder = finder;
+  }
+
+  /** Each time by what is mapped then. */
+  async name(addresses: readonly bigint[]): Promise<readonly NamedAddress[]> {
+    const mappings = readProcess(this.#pid)?.mappings;
+    if (mappings === undefined) {
+      return addresses.map(() => ({ frames: [], reason: `process ${this.#pid} has ended` }));
+    }
+    this.#perfMap = undefined;
+    const named = new Array<NamedAddress>(addresses.length);
+    const byMapping = Map.groupBy(addresses.keys(), (index) => {
+      const address = addresses[index] as bigint;
+      return mappings.find(({ start, end }) => address >= start && address < end);
+    });
+    for (const [mapping, indices] of byMapping) {
+      const asked = indices.map((index) => addresses[index] as bigint);
+      const found = await this.#nameIn(mapping, asked);
+      for (const [place, index] of indices.entries()) named[index] = found[place] as NamedAddress;
+    }
+    return named;
+  }
+
+  async #nameIn(
+    mapping: ProcessMapping | undefined,
+    addresses: readonly bigint[],
+  ): Promise<readonly NamedAddress[]> {
+    const all = (reason: string): NamedAddress[] => addresses.map(() => ({ frames: [], reason }));
+    if (mapping === undefined) return all("no code is mapped there");
+    if (!isFileBacked(mapping) && mapping.path !== VDSO_PATH) return this.#nameJit(addresses);
+    const file = await this.#fileOf(mapping);
+    if ("reason" in file) return all(file.reason);
+    const { opened, elf } = file;
+    const own = addresses.map((address) => fileAddress(elf.segments, mapping, address) ?? 0n);
+    const found = await opened.symbols.find(own, this.#options);
+    return found.map(({ frames }, index) => {
+      if (frames.length > 0) return { frames };
+      const place = `${mapping.path}+0x${(own[index] as bigint).toString(16)}`;
+      return { frames, reason: `no function of the file covers ${place}` };
+    });
+  }
+
+  async #fileOf(mapping: ProcessMapping): Promise<MappedSymbols> {
+    const { path, device, inode } = mapping;
+    const key = `${device.major}:${device.minor}:${inode} ${path}`;
+    const known = this.#files.get(key);
+    if (known !== undefined) return known;
+    const file = await this.#openFile(mapping).catch((error) => ({ reason: messageOf(error) }));
+    this.#files.set(key, file);
+    return file;
+  }
+
+  async #openFile(mapping: ProcessMapping): Promise<MappedSymbols> {
+    const { path } = mapping;
+    const root = `/proc/${this.#pid}/root`;
+    const elf = this.#openElf(mapping);
+    if (typeof elf === "string") return { reason: `${path} cannot be read: ${elf}` };
+    const opened = await openSymbols({ elf, path, root }, this.#finder);
+    this.#held.push(opened);
+    return { opened, elf };
+  }
+
+  #openElf(mapping: ProcessMapping): ElfFile | string {
+    if (mapping.path === VDSO_PATH) {
+      const bytes = readOwnVdso();
+      return bytes === undefined ? "this kernel maps none" : readElf(bytesAccess(bytes, VDSO_PATH));
+    }
+    const file = openTargetFile({ pid: this.#pid, exitNs: undefined }, mapping);
+    if ("missing" in file) return file.missing;
+    this.#held.push(file);
+    return readElf(fileAccess(file.fd, mapping.path));
+  }
+
+  #nameJit(addresses: readonly bigint[]): NamedAddress[] {
+    this.#perfMap ??= readPerfMap(this.#pid);
+    const map = this.#perfMap;
+    return addresses.map((address) => {
+      if (typeof map === "string") return { frames: [], reason: `a runtime made it; ${map}` };
+      const frames = perfMapFrames(map, Number(address)).map((frame) => this.#shown(frame));
+      if (frames.length > 0) return { frames };
+      return { frames, reason: "a runtime made it, and its map does not cover the address" };
+    });
+  }
+
+  #shown(frame: SymbolFrame): SymbolFrame {
+    return this.#options.demangle ? frame : { ...frame, name: frame.systemName };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const one of this.#held.splice(0)) one[Symbol.dispose]();
+  }
+}
+
+/** The map of a process as it is now, or why there is none. */
+function readPerfMap(pid: number): PerfMap | string {
+  const opened = openPerfMapOf(pid);
+  if ("missing" in opened) return opened.missing;
+  using file = opened;
+  const map = new PerfMap();
+  const piece = new Uint8Array(PIECE_BYTES);
+  for (let count = readSync(file.fd, piece); count > 0; count = readSync(file.fd, piece)) {
+    map.append(piece.subarray(0, count));
+  }
+  return map;
+}

@@ -1,0 +1,93 @@
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { CollectorError, messageOf } from "../../support/errors.ts";
+import type { Missing, SymbolFrame } from "../executable-file.ts";
+import { type KernelSymbols, parseKallsyms } from "../kernel/kallsyms.ts";
+import { readJitDump } from "./jitdump.ts";
+import { PerfMap } from "./perf-map.ts";
+import { runtimeName } from "./runtime-names.ts";
+
+const PIECE_BYTES = 256 * 1024;
+/** A map of a day has 100 MB. */
+const FILE_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** A file that says what is at addresses. */
+export interface AddressFile {
+  /** Innermost first; none where nothing is. */
+  framesAt(address: bigint): readonly SymbolFrame[];
+}
+
+/** Reads a map that a runtime wrote. @throws CollectorError NOT_FOUND, LIMIT_EXCEEDED */
+export function openPerfMap(path: string): AddressFile {
+  const map = new PerfMap();
+  for (const piece of piecesOf(path)) map.append(piece);
+  // A writer that was stopped left its last line without an end.
+  map.append(Uint8Array.of(0x0a));
+  return { framesAt: (address) => perfMapFrames(map, Number(address)) };
+}
+
+/** Reads what a runtime dumped. @throws CollectorError NOT_FOUND, INPUT_MALFORMED */
+export function openJitDump(path: string): AddressFile {
+  const dump = readJitDump(path);
+  return {
+    framesAt(address) {
+      const code = dump.lookup(Number(address));
+      if (code === undefined) return [];
+      const { tier: _, ...frame } = runtimeName(code.name);
+      const { file, line } = code;
+      return [
+        { ...frame, ...(file !== undefined && { file }), ...(line !== undefined && { line }) },
+      ];
+    },
+  };
+}
+
+/** Reads a copy of /proc/kallsyms. @throws CollectorError */
+export function openKallsyms(path: string): AddressFile {
+  const symbols: KernelSymbols | Missing = parseKallsyms(piecesOf(path), []);
+  if ("missing" in symbols)
+    throw new CollectorError("INPUT_MALFORMED", `${path}: ${symbols.missing}`);
+  return {
+    framesAt(address) {
+      const name = symbols.lookup(address)?.name;
+      return name === undefined ? [] : [{ name, systemName: name }];
+    },
+  };
+}
+
+/** What a map says of an address, its name taken apart. */
+export function perfMapFrames(map: PerfMap, address: number): readonly SymbolFrame[] {
+  const code = map.lookup(address);
+  if (code === undefined) return [];
+  const { tier: _, ...frame } = runtimeName(code.name);
+  return [frame];
+}
+
+function* piecesOf(path: string): Generator<Uint8Array> {
+  const fd = openFile(path);
+  try {
+    let total = 0;
+    for (;;) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const count = readSync(fd, piece);
+      if (count === 0) return;
+      total += count;
+      if (total > FILE_BYTES_MAX) {
+        const limit = `${path} has over ${FILE_BYTES_MAX} bytes`;
+        throw new CollectorError("LIMIT_EXCEEDED", limit);
+      }
+      yield piece.subarray(0, count);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** /proc/kallsyms is a regular file too. */
+function openFile(path: string): number {
+  try {
+    if (!statSync(path).isFile()) throw new Error("it is no regular file");
+    return openSync(path, "r");
+  } catch (error) {
+    throw new CollectorError("NOT_FOUND", `${path} cannot be read: ${messageOf(error)}`);
+  }
+}

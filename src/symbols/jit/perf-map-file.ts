@@ -1,0 +1,76 @@
+import { fstatSync, readFileSync } from "node:fs";
+import { openFileInRoot, type TargetFile } from "../../linux/target-file.ts";
+import type { Missing } from "../executable-file.ts";
+
+/** A map of a day has 100 MB; what is larger is not read beyond it. */
+export const PERF_MAP_BYTES_MAX: number = 512 * 1024 * 1024;
+const ROOT_UID = 0;
+
+/** The open map of a process. Whoever opens it disposes of it. */
+export interface OpenPerfMap extends Disposable {
+  readonly fd: number;
+  /** Device and inode: another file in its place begins anew. */
+  readonly identity: string;
+  /** As the process's root has it. */
+  readonly path: string;
+}
+
+/**
+ * Opens the map that a runtime writes for perf: `/tmp/perf-PID.map` in the root of its process, by
+ * the pid that it has in its own namespace; else by the pid that it has here. The file must be a
+ * regular one of the process's user, or of root: whoever else can write to /tmp would else choose
+ * the names of its code.
+ */
+export function openPerfMapOf(pid: number): OpenPerfMap | Missing {
+  const process = processIds(pid);
+  if (process === undefined) return { missing: `process ${pid} has ended` };
+  const root = `/proc/${pid}/root`;
+  const inner = process.namespacePid;
+  const places = [
+    { root, path: `/tmp/perf-${inner}.map` },
+    { root, path: `/tmp/perf-${pid}.map` },
+    { root: "/", path: `/tmp/perf-${pid}.map` },
+  ];
+  let refused: string | undefined;
+  for (const place of places) {
+    const file = openFileInRoot(place.root, place.path);
+    if ("missing" in file) continue;
+    const owner = fstatSync(file.fd).uid;
+    if (owner === process.uid || owner === ROOT_UID) return opened(file, place.path);
+    file[Symbol.dispose]();
+    refused ??= `${place.path} belongs to user ${owner}, and the process to ${process.uid}`;
+  }
+  return { missing: refused ?? `its runtime writes no /tmp/perf-${inner}.map` };
+}
+
+function opened(file: TargetFile, path: string): OpenPerfMap {
+  const { device, inode, fd } = file;
+  return {
+    fd,
+    identity: `${device.major}:${device.minor}:${inode}`,
+    path,
+    [Symbol.dispose]: () => file[Symbol.dispose](),
+  };
+}
+
+interface ProcessIds {
+  /** The effective user. */
+  readonly uid: number;
+  /** Of the innermost namespace. */
+  readonly namespacePid: number;
+}
+
+function processIds(pid: number): ProcessIds | undefined {
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, "latin1");
+  } catch {
+    return undefined;
+  }
+  const numbers = (field: string): number[] =>
+    (RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).map(Number);
+  const [, uid] = numbers("Uid");
+  const namespacePid = numbers("NStgid").at(-1);
+  if (uid === undefined || Number.isNaN(uid)) return undefined;
+  return { uid, namespacePid: namespacePid || pid };
+}

@@ -1,0 +1,85 @@
+/** What a runtime calls the code that it made, taken apart. */
+export interface RuntimeName {
+  /** What people read. */
+  readonly name: string;
+  /** As the runtime wrote it. */
+  readonly systemName: string;
+  readonly file?: string;
+  /** From 1 on, as the column. */
+  readonly line?: number;
+  readonly column?: number;
+  /** How far it was compiled, in the runtime's words: `*` of V8, `OptimizedTier1` of .NET. */
+  readonly tier?: string;
+}
+
+/** Kinds of V8's code that stand for a function of a script. */
+const V8_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval|RegExp|BuiltInEval):(o?[*^+~']?|)(.*)$/s;
+/** The line, and mostly the column, at the end. */
+const V8_LINE = /:(\d{1,9})(?::(\d{1,9}))?$/;
+/** Where a file begins: a path, a URL, a core module, or what stands for a script without one. */
+const V8_FILE = /(?:^| )(?=\/|file:|node:|[A-Za-z]:[\\/]|\[|evalmachine|<)/;
+const PYTHON = /^py::(.*):([^:]*)$/s;
+/** `int32 [Assembly] Namespace.Type::Method(arguments)[OptimizedTier1]` */
+const DOTNET = /^[^[]*\[[^\]]+\] (.+)$/s;
+const DOTNET_TIER = /\[([A-Za-z0-9]+)\]$/;
+
+/**
+ * Takes the name of a perf map apart: of V8's JavaScript, CPython and .NET. All other names are
+ * whole by themselves, as those of a JVM, which have their types and arguments.
+ */
+export function runtimeName(systemName: string): RuntimeName {
+  const script = V8_SCRIPT.exec(systemName);
+  if (script !== null) return v8Name(systemName, script[1] ?? "", script[2] ?? "");
+  const python = PYTHON.exec(systemName);
+  if (python !== null) return pythonName(systemName, python[1] ?? "", python[2] ?? "");
+  const dotnet = systemName.includes("::") ? DOTNET.exec(systemName) : null;
+  if (dotnet !== null) return dotnetName(systemName, dotnet[1] ?? "");
+  return { name: systemName, systemName };
+}
+
+function v8Name(systemName: string, tier: string, rest: string): RuntimeName {
+  const place = V8_LINE.exec(rest);
+  const [end = "", line, column] = place ?? [];
+  const named = rest.slice(0, rest.length - end.length);
+  const found = place === null ? null : V8_FILE.exec(named);
+  const fileStart = found?.index ?? (place === null ? named.length : named.lastIndexOf(" "));
+  const name = named.slice(0, Math.max(fileStart, 0)).trim();
+  const file = named.slice(Math.max(fileStart, 0)).trim();
+  return {
+    name: name === "" ? anonymousName(systemName) : name,
+    systemName,
+    ...(file !== "" && { file: withoutScheme(file) }),
+    ...(Number(line) > 0 && { line: Number(line) }),
+    ...(Number(column) > 0 && { column: Number(column) }),
+    ...(tier !== "" && { tier }),
+  };
+}
+
+function anonymousName(systemName: string): string {
+  if (systemName.startsWith("Script:")) return "(script)";
+  return systemName.startsWith("RegExp:") ? "(regular expression)" : "(anonymous)";
+}
+
+/** A module is named by its URL where a script is named by its path. */
+function withoutScheme(file: string): string {
+  if (!file.startsWith("file://")) return file;
+  try {
+    return decodeURIComponent(file.slice("file://".length));
+  } catch {
+    return file;
+  }
+}
+
+function pythonName(systemName: string, name: string, file: string): RuntimeName {
+  return { name, systemName, ...(file !== "" && { file }) };
+}
+
+function dotnetName(systemName: string, whole: string): RuntimeName {
+  const tier = DOTNET_TIER.exec(whole);
+  const name = tier === null ? whole : whole.slice(0, tier.index);
+  return {
+    name: name.replace("::", "."),
+    systemName,
+    ...(tier?.[1] !== undefined && { tier: tier[1] }),
+  };
+}
