@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { SharedKey } from "../pipeline/shared-services.ts";
 import type { Logger } from "../support/logger.ts";
 import { ExecutableRegistry } from "./executables.ts";
+import { JitMaps } from "./jit/jit-maps.ts";
 import type { KernelLayout } from "./kernel/layout.ts";
 import { Symbolizer } from "./symbolizer.ts";
 
@@ -9,6 +10,7 @@ import { Symbolizer } from "./symbolizer.ts";
 export class SymbolServices implements AsyncDisposable {
   readonly symbolizer: Symbolizer;
   readonly executables: ExecutableRegistry;
+  readonly jitMaps: JitMaps = new JitMaps();
   readonly #readModules: () => Promise<string>;
   #kernel: Promise<KernelLayout> | undefined;
   /** The modules that `#kernel` knows. */
@@ -37,6 +39,7 @@ export class SymbolServices implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.symbolizer[Symbol.asyncDispose]();
     this.executables[Symbol.dispose]();
+    this.jitMaps[Symbol.dispose]();
   }
 }
 

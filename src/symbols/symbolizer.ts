@@ -13,6 +13,7 @@ import {
   UNWIND_TABLES,
 } from "./file-reader.ts";
 import { FrameCache } from "./frame-cache.ts";
+import type { JitMapFile } from "./jit/jit-maps.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
 import type { NamingOptions } from "./native/file-symbols.ts";
@@ -92,6 +93,20 @@ export class Symbolizer implements AsyncDisposable {
       if (finder === undefined || isLast) return { missing: "its debug files lead on and on" };
       await debugFiles.look(answer, await finder());
     }
+  }
+
+  /** Names addresses of the code that a runtime made, as its map says now. */
+  async symbolizeJit(
+    map: JitMapFile,
+    addresses: BigUint64Array,
+    demangle: boolean,
+  ): Promise<NamedAddresses | Missing> {
+    const { key, fd } = map;
+    const release = (): void => map[Symbol.dispose]();
+    const question = { kind: "name-jit", map: { key, fd }, addresses } as const;
+    const found = await this.#reader.ask<"name-jit">(question, { key, release });
+    if (isMissing(found) || demangle) return found;
+    return found.map((frames) => frames.map((frame) => ({ ...frame, name: frame.systemName })));
   }
 
   /**

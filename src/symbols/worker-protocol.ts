@@ -51,6 +51,11 @@ export type WorkerRequest =
       readonly slots: number;
       readonly dropped: readonly number[];
     }
+  | {
+      readonly kind: "name-jit";
+      readonly map: { readonly key: string; readonly fd: number };
+      readonly addresses: BigUint64Array;
+    }
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
 
@@ -97,6 +102,7 @@ export interface WorkerAnswers {
   readonly symbolize: FoundFrames | DebugFileWanted | Missing;
   readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
   readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
+  readonly "name-jit": FramesOfAddresses | Missing;
   readonly "kernel-facts": KernelFacts | Missing;
   readonly "kernel-symbolize": FramesOfAddresses | Missing;
 }

@@ -11,6 +11,7 @@ import { type ElfFile, readElf } from "./elf/elf-file.ts";
 import { htlhash } from "./elf/htlhash.ts";
 import { bytesAccess, fileAccess } from "./elf/random-access.ts";
 import type { ExecutableInfo, Missing } from "./executable-file.ts";
+import type { WorkerMaps } from "./jit/worker-maps.ts";
 import { KernelSymbols, parseKallsyms } from "./kernel/kallsyms.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
 import { parseModules } from "./kernel/modules.ts";
@@ -37,6 +38,7 @@ const PIECE_BYTES = 64 * 1024;
 const DEBUG_MS = 500;
 
 let files: WorkerSymbols | undefined;
+let maps: WorkerMaps | undefined;
 let kernel: KernelSymbols | Missing | undefined;
 
 parentPort?.on("message", async (request: WorkerRequest) => {
@@ -55,6 +57,9 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
         return await loadUnwindTable(request.file, request.target);
       case "drop-unwind-tables":
         return (await tableLoader()).dropTables(request.slots, request.dropped);
+      case "name-jit":
+        maps ??= await openMaps();
+        return maps.name(request.map.key, request.map.fd, request.addresses);
       case "kernel-facts":
         return readKernelFacts();
       case "kernel-symbolize":
@@ -95,6 +100,11 @@ async function symbolize({
 async function openFiles(): Promise<WorkerSymbols> {
   const { WorkerSymbols: Files } = await import("./native/worker-symbols.ts");
   return new Files();
+}
+
+async function openMaps(): Promise<WorkerMaps> {
+  const { WorkerMaps: Maps } = await import("./jit/worker-maps.ts");
+  return new Maps();
 }
 
 type SymbolizeRequest = Extract<WorkerRequest, { readonly kind: "symbolize" }>;

@@ -2,7 +2,11 @@ import type { Processor, ProfileConsumer, SourceContext } from "../../pipeline/c
 import { valueText } from "../../profiles/attribute-value.ts";
 import type { Dictionary } from "../../profiles/dictionary.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
-import { isUnresolved, unresolvedNameOf } from "../../profiles/unresolved-name.ts";
+import {
+  ANONYMOUS_MAPPING,
+  isUnresolved,
+  unresolvedNameOf,
+} from "../../profiles/unresolved-name.ts";
 import type { Logger } from "../../support/logger.ts";
 import {
   isMissing,
@@ -136,9 +140,20 @@ export class SymbolizeProcessor implements Processor {
       return this.#symbolizeKernel(path, buildId, addresses);
     }
     const { executables, symbolizer } = this.#services;
+    if (path === ANONYMOUS_MAPPING) {
+      const pid = Number(attributeText(dictionary, attributes, "process.pid"));
+      return this.#symbolizeJit(pid, addresses);
+    }
     const file = executables.find({ path, buildId, htlhash });
     if (isMissing(file)) return file;
     return symbolizer.symbolize(file, addresses, this.#config, () => this.#finder());
+  }
+
+  /** Code that a runtime made is named by the map that it writes. */
+  async #symbolizeJit(pid: number, addresses: BigUint64Array): Promise<NamedAddresses | Missing> {
+    const { jitMaps, symbolizer } = this.#services;
+    const map = jitMaps.find(pid);
+    return isMissing(map) ? map : symbolizer.symbolizeJit(map, addresses, this.#config.demangle);
   }
 
   /** Loaded when the first file without debug information is asked about. */

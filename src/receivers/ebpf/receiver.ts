@@ -326,6 +326,7 @@ export class EbpfReceiver implements Receiver {
       const mapping = row.image.findMapping(userStacks.item(place), userStacks.item(place + 1));
       if (mapping === undefined || metMappings.has(mapping)) continue;
       metMappings.add(mapping);
+      if (mapping.path === "") services.jitMaps.meet(row.image);
       services.executables.meet(mapping, openerOf(row.image, mapping));
     }
   }

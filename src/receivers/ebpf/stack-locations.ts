@@ -1,4 +1,5 @@
 import { isFileBacked } from "../../linux/process-mapping.ts";
+import { intValue } from "../../profiles/attribute-value.ts";
 import type { Dictionary, MappingRow } from "../../profiles/dictionary.ts";
 import type { ListTable } from "../../profiles/list-table.ts";
 import { ANONYMOUS_MAPPING } from "../../profiles/unresolved-name.ts";
@@ -26,6 +27,8 @@ export class StackLocations {
   readonly #userByImage = new Map<ProcessImage, Map<number, number>>();
   readonly #kernelByPlace = new Map<number, number>();
   readonly #mappings = new Map<ProcessMapping, UserMapping>();
+  /** By pid. */
+  readonly #anonymous = new Map<number, Map<ProcessMapping, number>>();
 
   constructor(
     dictionary: Dictionary,
@@ -75,7 +78,7 @@ export class StackLocations {
       const isInCode = knownLocation === undefined ? mapping !== undefined : knownLocation > 0;
       if (place === start) isCodeKnown = isInCode;
       else if (isCodeKnown && !isInCode) return false;
-      const location = knownLocation ?? this.#userLocation(mapping, address);
+      const location = knownLocation ?? this.#userLocation(row.image, mapping, address);
       if (knownLocation === undefined) known.set(address, isInCode ? location : -location);
       locations.push(Math.abs(location));
     }
@@ -106,12 +109,35 @@ export class StackLocations {
     return location;
   }
 
-  #userLocation(mapping: ProcessMapping | undefined, address: number): number {
+  #userLocation(image: ProcessImage, mapping: ProcessMapping | undefined, address: number): number {
     if (mapping === undefined) return this.#intern(0, BigInt(address), this.#frameType("native"));
+    if (mapping.path === "") {
+      const index = this.#anonymousMapping(image.pid, mapping);
+      return this.#intern(index, BigInt(address), this.#frameType("native"));
+    }
     const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () =>
       this.#userMapping(mapping),
     );
     return this.#intern(index, BigInt(address) - bias, this.#frameType("native"));
+  }
+
+  /**
+   * Memory without a file, whose code only the map of its own process names: its pid keeps it
+   * apart from the same addresses of others.
+   */
+  #anonymousMapping(pid: number, mapping: ProcessMapping): number {
+    const known = this.#anonymous.getOrInsertComputed(pid, () => new Map());
+    return known.getOrInsertComputed(mapping, () => {
+      const { attributes, attributeSets, mappings, strings } = this.#dictionary;
+      const attribute = attributes.intern(strings.intern("process.pid"), intValue(pid), 0);
+      return mappings.intern({
+        memoryStart: mapping.start,
+        memoryLimit: mapping.end,
+        fileOffset: 0n,
+        filename: strings.intern(ANONYMOUS_MAPPING),
+        attributeSet: attributeSets.intern([attribute]),
+      });
+    });
   }
 
   /** The mapping as its file sees it: `bias` is what memory addresses are above file addresses. */
@@ -122,7 +148,7 @@ export class StackLocations {
     const size = mapping.end - mapping.start;
     const fileStart = start ?? unresolvedStart(mapping);
     const index = this.#internMapping({
-      path: mapping.path === "" ? ANONYMOUS_MAPPING : mapping.path,
+      path: mapping.path,
       buildId: "missing" in info ? mapping.buildId : info.buildId,
       ...(!("missing" in info) && { htlhash: info.htlhash, goBuildId: info.goBuildId }),
       start: fileStart,

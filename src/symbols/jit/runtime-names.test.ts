@@ -26,6 +26,13 @@ const cases: Readonly<Record<string, Omit<RuntimeName, "systemName">>> = {
     column: 1,
     tier: "o+",
   },
+  "JS:+'fib /app/hot.js:1:13": {
+    name: "fib",
+    file: "/app/hot.js",
+    line: 1,
+    column: 13,
+    tier: "+'",
+  },
   "JS:*normalize node:path:1182:12": {
     name: "normalize",
     file: "node:path",

@@ -13,7 +13,7 @@ export interface RuntimeName {
 }
 
 /** Kinds of V8's code that stand for a function of a script. */
-const V8_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval|RegExp|BuiltInEval):(o?[*^+~']?|)(.*)$/s;
+const V8_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval|RegExp|BuiltInEval):(o?[*^+~]?'?)(.*)$/s;
 /** The line, and mostly the column, at the end. */
 const V8_LINE = /:(\d{1,9})(?::(\d{1,9}))?$/;
 /** Where a file begins: a path, a URL, a core module, or what stands for a script without one. */

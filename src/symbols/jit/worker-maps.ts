@@ -1,0 +1,46 @@
+import { fstatSync, readSync } from "node:fs";
+import type { SymbolFrame } from "../executable-file.ts";
+import { perfMapFrames } from "./address-file.ts";
+import { PerfMap } from "./perf-map.ts";
+import { PERF_MAP_BYTES_MAX } from "./perf-map-file.ts";
+
+/** Maps that are kept from one question to the next; a busy one has 20 MB. */
+const MAPS_MAX = 32;
+const PIECE_BYTES = 256 * 1024;
+
+/** The perf maps that the worker has read, each as far as it was written at the last question. */
+export class WorkerMaps {
+  /** The one used last is the last. */
+  readonly #maps = new Map<string, ReadMap>();
+
+  /** What the code at addresses of a process is called, by all that its map says now. */
+  name(key: string, fd: number, addresses: BigUint64Array): (readonly SymbolFrame[])[] {
+    const size = Math.min(fstatSync(fd).size, PERF_MAP_BYTES_MAX);
+    const known = this.#maps.get(key);
+    // One that was cut begins anew.
+    const read = known === undefined || known.offset > size ? new ReadMap() : known;
+    read.readOn(fd, size);
+    this.#maps.delete(key);
+    this.#maps.set(key, read);
+    for (const oldest of this.#maps.keys()) {
+      if (this.#maps.size <= MAPS_MAX) break;
+      this.#maps.delete(oldest);
+    }
+    return Array.from(addresses, (address) => [...perfMapFrames(read.map, Number(address))]);
+  }
+}
+
+class ReadMap {
+  readonly map = new PerfMap();
+  offset = 0;
+
+  readOn(fd: number, end: number): void {
+    const piece = new Uint8Array(PIECE_BYTES);
+    while (this.offset < end) {
+      const count = readSync(fd, piece, 0, Math.min(PIECE_BYTES, end - this.offset), this.offset);
+      if (count === 0) return;
+      this.map.append(piece.subarray(0, count));
+      this.offset += count;
+    }
+  }
+}
