@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { CollectorError } from "../support/errors.ts";
 import type { SymbolFrame } from "../symbols/executable-file.ts";
 import type { AddressNamer, NamedAddress } from "./address-namer.ts";
@@ -23,8 +24,8 @@ export interface SymbolizeFlags {
 }
 
 /**
- * Names addresses of a file or a process, those of the flags first and then those of standard input,
- * and prints what it finds. Returns 0, also when some have no name.
+ * Names addresses of a file or a process, those of the flags first and then those of standard
+ * input, and prints what it finds. Returns 0, also when some have no name.
  */
 export async function runSymbolize(flags: SymbolizeFlags): Promise<number> {
   requireOneInput(flags);
@@ -37,14 +38,17 @@ export async function runSymbolize(flags: SymbolizeFlags): Promise<number> {
     const mend = "an address is hexadecimal, as 0x4012ab";
     throw new CollectorError("CONFIG_INVALID", `--addr ${text}: ${mend}`);
   }
-  // Whoever reads has gone, as `head` does: nothing is left to say.
-  process.stdout.on("error", () => process.exit(EXIT_FAILURE));
+  // Whoever reads may go, as `head` does: then nothing is left to say.
+  process.stdout.on("error", () => {});
   const { openNamer } = await import("./address-namer.ts");
   await using namer = await openNamer(flags);
   const print = flags.json === true ? jsonOf : textOf;
   if (addresses.length > 0) await write(await answers(addresses, namer), print);
   if (flags.stdin === true) {
-    for await (const lines of inputLines()) await write(await answers(lines, namer), print);
+    for await (const lines of inputLines()) {
+      if (process.stdout.errored) return EXIT_FAILURE;
+      await write(await answers(lines, namer), print);
+    }
   }
   return 0;
 }
@@ -123,5 +127,5 @@ const UNKNOWN: SymbolFrame = { name: "??", systemName: "??" };
 async function write(found: readonly Answer[], print: (answer: Answer) => string): Promise<void> {
   const text = found.map(print).join("");
   if (process.stdout.write(text)) return;
-  await new Promise((resolve) => process.stdout.once("drain", resolve));
+  await once(process.stdout, "drain").catch(() => {});
 }

@@ -55,7 +55,7 @@ export class Symbolizer implements AsyncDisposable {
    * Names addresses of a file, which are its own virtual addresses. The file is opened only for
    * what was not found before.
    *
-   * @param finder  finds the files that have its debug information; nobody looks when it is not given
+   * @param finder  finds the files that have its debug information; when not given, nobody looks
    * @returns for each address its frames, innermost first, or why they are not known
    */
   async symbolize(

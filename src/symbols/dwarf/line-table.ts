@@ -129,13 +129,7 @@ export class LineTable {
           if (length === 0) break;
           const extended = cursor.u8();
           if (extended === DW_LNE_end_sequence) {
-            const start = this.#addresses[first] as number;
-            if (first < this.#count && address > start && space.isCode(start)) {
-              sequences.add(address, first, this.#count);
-            } else {
-              this.#count = first;
-            }
-            first = this.#count;
+            first = this.#endSequence(unit, sequences, { first, end: address });
             address = column = 0;
             line = file = 1;
           } else if (extended === DW_LNE_set_address) {
@@ -171,6 +165,16 @@ export class LineTable {
           for (let left = operandCounts[opcode] as number; left > 0; left--) cursor.skipLeb();
       }
     }
+  }
+
+  /** Keeps the rows since the first; not those of code that is gone. Returns the next first row. */
+  #endSequence(unit: Unit, sequences: Sequences, rows: { first: number; end: number }): number {
+    const { first, end } = rows;
+    const start = this.#addresses[first] as number;
+    const isThere = first < this.#count && end > start && unit.file.space.isCode(start);
+    if (isThere) sequences.add(end, first, this.#count);
+    else this.#count = first;
+    return this.#count;
   }
 
   #push(address: number, line: number, file: number, column: number): void {

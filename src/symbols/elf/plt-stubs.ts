@@ -22,9 +22,9 @@ const SLOT_TYPES: Readonly<Record<number, readonly number[]>> = {
 };
 
 /**
- * The stubs through which a file calls functions of others. No symbol covers them; each is named by
- * the function that the loader puts into its slot, as `malloc@plt`. Source: the psABI supplements of
- * x86-64, i386 and AArch64, "Procedure Linkage Table".
+ * The stubs through which a file calls functions of others. No symbol covers them; each is named
+ * by the function that the loader puts into its slot, as `malloc@plt`. Source: the psABI
+ * supplements of x86-64, i386 and AArch64, "Procedure Linkage Table".
  */
 export class PltStubs {
   readonly #elf: ElfFile;
