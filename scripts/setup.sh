@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes a checkout ready to build, run and test: system packages, npm packages, BPF objects.
+# Makes a checkout ready to build, run and test: system packages, npm packages, BPF objects,
+# the page of flame graphs.
 # Installs only what is missing; when nothing is missing it does nothing and says so.
 set -eu
 
@@ -118,6 +119,22 @@ compile_bpf() {
   did_something=yes
 }
 
+# The page is as its sources say when nothing that goes into it is younger than the stamp.
+build_page() {
+  stamp=build/web/.setup-stamp
+  if [ -f "$stamp" ]; then
+    younger=$(find web src/profiles src/support package-lock.json -newer "$stamp" -print -quit)
+    [ -n "$younger" ] || return 0
+  fi
+  say "building the page of flame graphs"
+  for node in node_modules/node-linux-*/bin/node; do
+    [ ! -x "$node" ] || break
+  done
+  "$node" web/build.ts
+  touch "$stamp"
+  did_something=yes
+}
+
 # The first start of a checkout strips the sources of their types, which takes 25 MB more than any
 # later one. It is made here, so that no agent pays for it. Where it cannot run, nothing is lost.
 keep_compiled_code() {
@@ -137,6 +154,7 @@ say_what_needs_root() {
 install_system_packages
 install_npm_packages
 compile_bpf
+build_page
 keep_compiled_code
 if [ "$did_something" = no ]; then
   say "everything is in place."

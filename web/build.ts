@@ -1,0 +1,45 @@
+/**
+ * Builds web/ into build/web:
+ *
+ *   page.js, page.css   the page with the graph and its worker in it: one classic script, so that
+ *                       a single HTML file can carry it
+ *   decoders.js         reads the files of other tools; a worker that the served page loads when a
+ *                       file is opened
+ *   flamegraph.js       the graph alone, as a module for others
+ *   index.html          the page that `obsforge view` serves
+ *
+ *     node web/build.ts
+ */
+import { copyFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { build, type InlineConfig } from "vite";
+
+const root = import.meta.dirname;
+const outDir = join(root, "../build/web");
+
+/** A bundle of one entry, as one file. */
+function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfig {
+  return {
+    root,
+    configFile: false,
+    publicDir: false,
+    logLevel: "warn",
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    worker: { format: "iife" },
+    build: {
+      outDir,
+      emptyOutDir: false,
+      target: "es2024",
+      minify: true,
+      lib: { entry, formats: [format], name: "obsforge", fileName: () => `${name}.js` },
+      rollupOptions: { output: { assetFileNames: `${name}[extname]` } },
+    },
+  };
+}
+
+rmSync(outDir, { recursive: true, force: true });
+await build(bundle("app/main.tsx", "page", "iife"));
+await build(bundle("worker/decoders.ts", "decoders", "iife"));
+await build(bundle("flamegraph/flame-graph.ts", "flamegraph", "es"));
+copyFileSync(join(root, "index.html"), join(outDir, "index.html"));

@@ -1,0 +1,449 @@
+import type { FlameGraphColumns } from "../../src/profiles/flamegraph/columns.ts";
+import { Camera } from "./camera.ts";
+import { describeFrame, type FrameDescription, sentenceOf } from "./describe.ts";
+import { type ColourMode, FrameColours } from "./frame-colours.ts";
+import { depthBetween, type Layout, layoutOf, levelOf, nodeAt } from "./layout.ts";
+import { type MeasureName, measureToPaint } from "./measures.ts";
+import { type Canvas, type FrameLook, Painter, ROW_HEIGHT } from "./painter.ts";
+import { type Palette, paletteOf, type Theme } from "./palette.ts";
+import { Stage } from "./stage.ts";
+import { svgOf } from "./svg.ts";
+import { Tooltip } from "./tooltip.ts";
+import { VisibleFrames } from "./visible-frames.ts";
+import { nextMatch, pathTo, type Step, stepFrom } from "./walk.ts";
+import { weightsOf } from "./weights.ts";
+
+/** A tree to show, and what its values are. */
+export interface FlameTree {
+  readonly columns: FlameGraphColumns;
+  /** Name of the sample type, as cpu. */
+  readonly sampleType: string;
+  /** Unit of the values, as nanoseconds, bytes or count. */
+  readonly unit: string;
+  /** Made by layoutOf over weightsOf, perhaps in a worker; made here when it is not given. */
+  readonly layout?: Layout;
+  /** In a difference: what values before are multiplied by to be compared with those after. */
+  readonly beforeScale?: number;
+  /** Total of the whole profile, where the tree is a part of it. */
+  readonly whole?: number;
+  /** Whether stacks were cut short because the tree was full. */
+  readonly isCut?: boolean;
+}
+
+/** What a graph tells those around it. Nodes are indices into the columns. */
+export interface FlameGraphEvents {
+  /** Another frame fills the width. */
+  readonly zoomed?: (node: number) => void;
+  /** Another frame has the focus. */
+  readonly selected?: (node: number) => void;
+  /** The first frame of a new tree is painted. */
+  readonly ready?: () => void;
+  /** The first frame that shows a search is painted. */
+  readonly searched?: () => void;
+}
+
+export interface FlameGraphOptions extends FlameGraphEvents {
+  /** What a screen reader calls the graph. */
+  readonly label?: string;
+  readonly theme?: Theme;
+  readonly colourBy?: ColourMode;
+  /** The root stands at the bottom and its callees grow upwards; it stands on top otherwise. */
+  readonly rootAtBottom?: boolean;
+}
+
+/** Up and down are as they look where the root is at the bottom. */
+const turnedSteps: Partial<Record<Step, Step>> = { up: "down", down: "up" };
+
+/**
+ * A flame graph on a canvas of the size of its element, for trees of a million frames: it looks
+ * only at frames that cover a pixel. Names are drawn as text, never as markup.
+ */
+export class FlameGraph {
+  readonly #stage: Stage;
+  readonly #painter: Painter;
+  readonly #tooltip: Tooltip;
+  readonly #frames = new VisibleFrames();
+  readonly #camera = new Camera();
+  readonly #options: FlameGraphOptions;
+  readonly #abort = new AbortController();
+  /** Measures to end with the next painted frame. */
+  #pending: { name: MeasureName; sinceMs: number }[] = [];
+  #tree: FlameTree | undefined;
+  #layout: Layout | undefined;
+  #colours: FrameColours | undefined;
+  #palette: Palette;
+  #colourBy: ColourMode;
+  #matches: Uint8Array | undefined;
+  #size: Canvas = { width: 1, height: 1, ratio: 1 };
+  #zoomed = 0;
+  /** Frames that were zoomed before, for the way back. */
+  #history: number[] = [];
+  #selected = 0;
+  #hovered = -1;
+  #levels = 0;
+  #request = 0;
+
+  /** Builds its elements inside `host`, whose size it takes on; `destroy` removes them. */
+  constructor(host: HTMLElement, options: FlameGraphOptions = {}) {
+    this.#options = options;
+    this.#palette = paletteOf(options.theme ?? "light");
+    this.#colourBy = options.colourBy ?? "package";
+    this.#stage = new Stage(host, options.label ?? "Flame graph", () => this.#draw());
+    const context = this.#stage.canvas.getContext("2d", { alpha: false });
+    if (context === null) throw new Error("this browser draws no canvas");
+    this.#painter = new Painter(context);
+    this.#tooltip = new Tooltip(host);
+    this.#listen();
+  }
+
+  /** The element that takes the keyboard. */
+  get element(): HTMLElement {
+    return this.#stage.canvas;
+  }
+
+  get tree(): FlameTree | undefined {
+    return this.#tree;
+  }
+
+  get zoomed(): number {
+    return this.#zoomed;
+  }
+
+  get selected(): number {
+    return this.#selected;
+  }
+
+  /** Name of the frame with the focus. */
+  get selectedName(): string {
+    return this.#look().label(this.#selected);
+  }
+
+  /** Shows a tree from its root, or from the frame given. Replaces the tree before. */
+  show(tree: FlameTree, zoomed = 0): void {
+    const sinceMs = performance.now();
+    this.#tree = tree;
+    this.#layout = tree.layout ?? layoutOf(tree.columns, weightsOf(tree.columns, tree.beforeScale));
+    this.#matches = undefined;
+    this.#recolour();
+    this.#history = [];
+    this.#hovered = -1;
+    this.#zoomed = this.#valid(zoomed);
+    this.#selected = this.#zoomed;
+    this.#jumpTo(this.#zoomed);
+    this.#after("flamegraph-render", sinceMs);
+  }
+
+  /**
+   * Lets a frame fill the width.
+   * @param sinceMs  time of the event that asked for it, for the measure
+   */
+  zoom(node: number, sinceMs: number = performance.now()): void {
+    if (this.#layout === undefined) return;
+    const target = this.#valid(node);
+    if (target !== this.#zoomed) this.#history.push(this.#zoomed);
+    this.#goTo(target, sinceMs);
+  }
+
+  /** Goes back to the frame that was zoomed before; false when there is none. */
+  zoomBack(sinceMs: number = performance.now()): boolean {
+    const before = this.#history.pop() ?? (this.#zoomed === 0 ? undefined : 0);
+    if (before === undefined) return false;
+    this.#goTo(before, sinceMs);
+    return true;
+  }
+
+  /** Gives a frame the focus: it is outlined, scrolled into sight and spoken. */
+  select(node: number): void {
+    if (this.#layout === undefined) return;
+    this.#selected = this.#valid(node);
+    this.#stage.reveal(this.#topOf(levelOf(this.#layout, this.#selected)));
+    const described = this.describe(this.#selected);
+    if (described !== undefined) this.#stage.say(sentenceOf(described));
+    this.#options.selected?.(this.#selected);
+    this.#draw();
+  }
+
+  /** Moves the focus one frame; zooms out as far as it needs to see it. */
+  step(step: Step): void {
+    if (this.#tree === undefined || this.#layout === undefined) return;
+    const turned = this.#options.rootAtBottom ? (turnedSteps[step] ?? step) : step;
+    const node = stepFrom(this.#tree.columns, this.#layout, this.#selected, turned);
+    this.#show(node);
+    this.select(node);
+  }
+
+  /** Moves the focus to the next frame that the search found, or the one before it. */
+  stepToMatch(direction: 1 | -1): void {
+    if (this.#tree === undefined || this.#matches === undefined) return;
+    const node = nextMatch(this.#tree.columns, this.#matches, this.#selected, direction);
+    if (node < 0) return;
+    this.#show(node);
+    this.select(node);
+  }
+
+  /**
+   * Highlights the names that a search found.
+   * @param names    1 for each found name; undefined to end the search
+   * @param sinceMs  time of the event that asked for it, for the measure
+   */
+  highlight(names: Uint8Array | undefined, sinceMs: number = performance.now()): void {
+    this.#matches = names;
+    this.#colours?.highlight(names);
+    this.#after("flamegraph-search", sinceMs);
+  }
+
+  /** What is known about a frame, in words and numbers. */
+  describe(node: number): FrameDescription | undefined {
+    return this.#tree === undefined ? undefined : describeFrame(this.#tree, node, this.#zoomed);
+  }
+
+  /** The frame and its callers, root first. */
+  path(node: number): number[] {
+    return this.#tree === undefined ? [] : pathTo(this.#tree.columns, node);
+  }
+
+  setTheme(theme: Theme): void {
+    this.#palette = paletteOf(theme);
+    this.#draw();
+  }
+
+  setColourBy(mode: ColourMode): void {
+    this.#colourBy = mode;
+    this.#recolour();
+    this.#draw();
+  }
+
+  /** What is on screen, as an SVG document with the size of the graph. */
+  toSvg(): string {
+    const { ratio } = this.#size;
+    this.#collect();
+    const look = this.#look();
+    return svgOf(this.#frames, look, {
+      palette: this.#palette,
+      width: this.#size.width / ratio,
+      height: this.#size.height / ratio,
+      ratio,
+      yOf: (level) => this.#yOf(level) / ratio,
+      title: (node) => {
+        const described = this.describe(node);
+        return described === undefined ? "" : sentenceOf(described);
+      },
+    });
+  }
+
+  /** What is on screen, as a PNG image in device pixels. */
+  async toPng(): Promise<Blob> {
+    const { promise, resolve, reject } = Promise.withResolvers<Blob>();
+    this.#stage.canvas.toBlob((blob) => {
+      if (blob === null) reject(new Error("the browser could not encode the image"));
+      else resolve(blob);
+    }, "image/png");
+    return await promise;
+  }
+
+  /** Removes the elements and listeners. The graph is not used after this. */
+  destroy(): void {
+    cancelAnimationFrame(this.#request);
+    this.#abort.abort();
+    this.#tooltip.remove();
+    this.#stage.remove();
+  }
+
+  #valid(node: number): number {
+    const nodes = this.#tree?.columns.name.length ?? 0;
+    return Number.isInteger(node) && node >= 0 && node < nodes ? node : 0;
+  }
+
+  #recolour(): void {
+    if (this.#tree === undefined) return;
+    this.#colours = new FrameColours(this.#tree.columns, this.#colourBy, this.#tree.beforeScale);
+    this.#colours.highlight(this.#matches);
+  }
+
+  #look(): FrameLook {
+    const columns = this.#tree?.columns;
+    const colours = this.#colours;
+    return {
+      colour: (node) => colours?.of(node) ?? 0,
+      runColour: (node) => colours?.ofRun(node) ?? 0,
+      label: (node) => columns?.names[columns.name[node] ?? 0] ?? "",
+    };
+  }
+
+  #listen(): void {
+    const { canvas, scroller } = this.#stage;
+    const { signal } = this.#abort;
+    canvas.addEventListener("pointermove", (event) => this.#hover(event), { signal });
+    canvas.addEventListener("pointerleave", () => this.#unhover(), { signal });
+    canvas.addEventListener("click", (event) => this.#click(event), { signal });
+    canvas.addEventListener("focus", () => this.select(this.#selected), { signal });
+    scroller.addEventListener("scroll", () => this.#draw(), { signal });
+  }
+
+  #click(event: MouseEvent): void {
+    const node = this.#nodeUnder(event);
+    if (node < 0) return;
+    this.zoom(node, event.timeStamp);
+    this.select(node);
+  }
+
+  #hover(event: PointerEvent): void {
+    const node = this.#nodeUnder(event);
+    const described = node < 0 ? undefined : this.describe(node);
+    if (described === undefined) this.#tooltip.hide();
+    else this.#tooltip.show(described, event.clientX, event.clientY);
+    this.#stage.canvas.style.cursor = node < 0 ? "default" : "pointer";
+    if (node === this.#hovered) return;
+    this.#hovered = node;
+    this.#draw();
+  }
+
+  #unhover(): void {
+    this.#tooltip.hide();
+    this.#hovered = -1;
+    this.#draw();
+  }
+
+  #nodeUnder(event: MouseEvent): number {
+    const layout = this.#layout;
+    if (layout === undefined) return -1;
+    const box = this.#stage.canvas.getBoundingClientRect();
+    const { start, end } = this.#camera;
+    const place = start + ((event.clientX - box.left) / box.width) * (end - start);
+    const y = event.clientY - box.top + this.#stage.scroller.scrollTop;
+    const row = Math.floor(y / ROW_HEIGHT);
+    const level = this.#options.rootAtBottom ? this.#rows() - 1 - row : row;
+    return nodeAt(layout, level, place);
+  }
+
+  /** Rows of the content: the levels, or as many as fill the box. */
+  #rows(): number {
+    const box = Math.floor(this.#stage.scroller.clientHeight / ROW_HEIGHT);
+    return Math.max(this.#levels, box);
+  }
+
+  /** Top of a level in the content, in CSS pixels. */
+  #topOf(level: number): number {
+    return (this.#options.rootAtBottom ? this.#rows() - 1 - level : level) * ROW_HEIGHT;
+  }
+
+  /** Top of a level on the canvas, in device pixels. */
+  #yOf(level: number): number {
+    return (this.#topOf(level) - this.#stage.scroller.scrollTop) * this.#size.ratio;
+  }
+
+  /** Zooms out until a frame is in view and wide enough to see. */
+  #show(node: number): void {
+    const layout = this.#layout;
+    if (layout === undefined) return;
+    const left = layout.offset[node] ?? 0;
+    const right = left + (layout.weight[node] ?? 0);
+    const { start, end } = this.#camera.target;
+    if (left >= start && right <= end) return;
+    // A caller of the zoomed frame covers the whole view and is seen already.
+    if (left <= start && right >= end) return;
+    const path = this.path(node).reverse();
+    const common = path.find((at) => {
+      const from = layout.offset[at] ?? 0;
+      return from <= start && from + (layout.weight[at] ?? 0) >= end;
+    });
+    this.zoom(common ?? 0);
+  }
+
+  #goTo(node: number, sinceMs: number): void {
+    const layout = this.#layout;
+    if (layout === undefined) return;
+    this.#zoomed = node;
+    const start = layout.offset[node] ?? 0;
+    const end = start + Math.max(layout.weight[node] ?? 0, Number.MIN_VALUE);
+    if (isMotionReduced()) this.#camera.jump(start, end);
+    else this.#camera.moveTo(start, end, sinceMs);
+    this.#setLevels(start, end);
+    this.#after("flamegraph-zoom", sinceMs);
+    this.#options.zoomed?.(node);
+  }
+
+  #jumpTo(node: number): void {
+    const layout = this.#layout;
+    if (layout === undefined) return;
+    const start = layout.offset[node] ?? 0;
+    const end = start + Math.max(layout.weight[node] ?? 0, Number.MIN_VALUE);
+    this.#camera.jump(start, end);
+    this.#setLevels(start, end);
+    this.#stage.scroller.scrollTop = this.#options.rootAtBottom ? this.#rows() * ROW_HEIGHT : 0;
+  }
+
+  #setLevels(start: number, end: number): void {
+    if (this.#layout === undefined) return;
+    this.#levels = depthBetween(this.#layout, start, end);
+    this.#stage.setLevels(this.#levels);
+  }
+
+  /** Draws, and ends a measure when that is painted. */
+  #after(name: MeasureName, sinceMs: number): void {
+    this.#pending.push({ name, sinceMs });
+    this.#draw();
+  }
+
+  #draw(): void {
+    if (this.#request !== 0) return;
+    this.#request = requestAnimationFrame(() => {
+      this.#request = 0;
+      this.#drawNow();
+    });
+  }
+
+  #drawNow(): void {
+    if (this.#layout === undefined) return;
+    this.#size = this.#stage.fit();
+    this.#camera.step(performance.now());
+    this.#collect();
+    const scene = {
+      canvas: this.#size,
+      palette: this.#palette,
+      yOf: (level: number) => this.#yOf(level),
+    };
+    this.#painter.paint(this.#frames, this.#look(), scene);
+    this.#outline(this.#hovered, this.#palette.hover);
+    this.#outline(this.#selected, this.#palette.focus);
+    for (const { name, sinceMs } of this.#pending.splice(0)) {
+      measureToPaint(name, sinceMs, () => this.#painted(name));
+    }
+    if (this.#camera.isMoving) this.#draw();
+  }
+
+  #painted(name: MeasureName): void {
+    if (name === "flamegraph-render") this.#options.ready?.();
+    if (name === "flamegraph-search") this.#options.searched?.();
+  }
+
+  #collect(): void {
+    if (this.#layout === undefined) return;
+    const { scrollTop, clientHeight } = this.#stage.scroller;
+    const firstRow = Math.floor(scrollTop / ROW_HEIGHT);
+    const rows = Math.ceil(clientHeight / ROW_HEIGHT) + 1;
+    const firstLevel = this.#options.rootAtBottom
+      ? Math.max(0, this.#rows() - firstRow - rows)
+      : firstRow;
+    const { start, end } = this.#camera;
+    const { width } = this.#size;
+    this.#frames.collect(this.#layout, { start, end, width, firstLevel, levels: rows });
+  }
+
+  #outline(node: number, colour: string): void {
+    const layout = this.#layout;
+    if (layout === undefined || node < 0) return;
+    const { start, end } = this.#camera;
+    const scale = this.#size.width / (end - start);
+    const left = (layout.offset[node] ?? 0) - start;
+    const x = Math.max(0, left * scale);
+    const right = Math.min(this.#size.width, (left + (layout.weight[node] ?? 0)) * scale);
+    if (right <= 0 || x >= this.#size.width) return;
+    const y = this.#yOf(levelOf(layout, node));
+    this.#painter.outline({ x, y, width: right - x }, colour, this.#size);
+  }
+}
+
+function isMotionReduced(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
