@@ -21,6 +21,7 @@ export class NodeTable {
   #frame: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_NODES);
   #self: Float64Array<ArrayBuffer> = new Float64Array(FIRST_NODES);
   #selfBefore: Float64Array<ArrayBuffer> = new Float64Array(FIRST_NODES);
+  #hasSample: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_NODES);
   /** Nodes by a hash of parent and key; 0 is a free place. Never more than half full. */
   #slots: Uint32Array = new Uint32Array(4 * FIRST_NODES);
   readonly #nodesMax: number;
@@ -58,6 +59,7 @@ export class NodeTable {
   }
 
   add(node: number, after: number, before: number): void {
+    this.#hasSample[node] = 1;
     this.#self[node] = (this.#self[node] as number) + after;
     this.#selfBefore[node] = (this.#selfBefore[node] as number) + before;
   }
@@ -80,6 +82,7 @@ export class NodeTable {
     this.#frame = twice(this.#frame, Uint32Array);
     this.#self = twice(this.#self, Float64Array);
     this.#selfBefore = twice(this.#selfBefore, Float64Array);
+    this.#hasSample = twice(this.#hasSample, Uint8Array);
   }
 
   #rehash(): void {
@@ -95,8 +98,9 @@ export class NodeTable {
 
   /** The tree in columns, its nodes in level order and children in the order of their keys. */
   columns(keys: FunctionKeys, hasBefore: boolean): FlameGraphColumns {
-    const { order, parent, firstChild, childCount } = this.#levelOrder(keys.count);
-    const { count } = this;
+    const isUsed = this.#used();
+    const { order, parent, firstChild, childCount } = this.#levelOrder(keys.count, isUsed);
+    const count = order.length;
     const name = new Uint32Array(count);
     const file = new Uint32Array(count);
     const line = new Uint32Array(count);
@@ -117,7 +121,31 @@ export class NodeTable {
     return { ...shape, ...after, before: inOrder(this.#selfBefore, order, parent) };
   }
 
-  #levelOrder(keyCount: number): {
+  /** Parent and key of each node in level order, and where each node went. */
+  trie(keyCount: number): { parent: Uint32Array; key: Uint32Array; placeOf: Uint32Array } {
+    const { order, parent } = this.#levelOrder(keyCount);
+    const placeOf = new Uint32Array(this.count);
+    for (let at = 0; at < order.length; at++) placeOf[order[at] as number] = at;
+    return { parent, key: order.map((node) => this.#key[node] as number), placeOf };
+  }
+
+  /**
+   * 1 for the root and each node that has a sample in or below it. Where stacks are collapsed,
+   * frames on the way to a place are made that then lie on no way.
+   */
+  #used(): Uint8Array {
+    const isUsed = this.#hasSample.slice(0, this.count);
+    for (let node = this.count - 1; node > 0; node--) {
+      if (isUsed[node] === 1) isUsed[this.#parent[node] as number] = 1;
+    }
+    isUsed[0] = 1;
+    return isUsed;
+  }
+
+  #levelOrder(
+    keyCount: number,
+    isUsed?: Uint8Array,
+  ): {
     order: Uint32Array;
     parent: Uint32Array;
     firstChild: Uint32Array;
@@ -130,7 +158,7 @@ export class NodeTable {
     // Pushed to the front from the last key to the first, so that lists ascend.
     for (let at = count - 1; at >= 0; at--) {
       const node = byKey[at] as number;
-      if (node === 0) continue;
+      if (node === 0 || isUsed?.[node] === 0) continue;
       const parent = this.#parent[node] as number;
       next[node] = head[parent] as number;
       head[parent] = node;
@@ -140,7 +168,7 @@ export class NodeTable {
     const firstChild = new Uint32Array(count);
     const childCount = new Uint32Array(count);
     let end = 1;
-    for (let at = 0; at < count; at++) {
+    for (let at = 0; at < end; at++) {
       firstChild[at] = end;
       for (let node = head[order[at] as number]; node; node = next[node]) {
         order[end] = node;
@@ -148,7 +176,13 @@ export class NodeTable {
       }
       childCount[at] = end - (firstChild[at] as number);
     }
-    return { order, parent, firstChild, childCount };
+    if (end === count) return { order, parent, firstChild, childCount };
+    return {
+      order: order.slice(0, end),
+      parent: parent.slice(0, end),
+      firstChild: firstChild.slice(0, end),
+      childCount: childCount.slice(0, end),
+    };
   }
 }
 
@@ -193,10 +227,9 @@ function inOrder(
   return { self, total };
 }
 
-function twice<Data extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(
-  data: Data,
-  arrayType: new (length: number) => Data,
-): Data {
+function twice<
+  Data extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>,
+>(data: Data, arrayType: new (length: number) => Data): Data {
   const larger = new arrayType(2 * data.length);
   larger.set(data);
   return larger;

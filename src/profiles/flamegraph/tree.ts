@@ -55,8 +55,7 @@ export function buildTree(profile: FlameProfile, shape: TreeShape = {}): FlameTr
     : [sumsOf(sides, profile.stacks.parent.length, groups.ofLabelSet)];
   for (const [group, { stacks, after, before }] of sums.entries()) {
     if (stacks.length === 0) continue;
-    const start = groups.hasLevel ? nodes.child(0, keys.firstAdded + 1 + group, NO_FRAME) : 0;
-    placer.begin(start === NO_ROOM ? 0 : start);
+    placer.begin(groups.hasLevel ? keys.firstAdded + 1 + group : undefined);
     for (let at = 0; at < stacks.length; at++) {
       const node = placer.nodeOf(stacks[at] as number);
       if (node >= 0) nodes.add(node, after[at] as number, before[at] as number);
@@ -193,6 +192,7 @@ class StackPlacer {
   readonly #openAt: Uint32Array;
   readonly #path: number[] = [];
   #turn = 0;
+  #firstLevel: number | undefined;
   #start = 0;
 
   constructor({ profile, shape, keys, nodes }: PlacerInput) {
@@ -210,9 +210,10 @@ class StackPlacer {
     this.#openAt = new Uint32Array(keys.count);
   }
 
-  /** Stacks are placed below this node from now on. */
-  begin(start: number): void {
-    this.#start = start;
+  /** Stacks are placed below the root's child of this key from now on, or below the root. */
+  begin(firstLevel: number | undefined): void {
+    this.#firstLevel = firstLevel;
+    this.#start = 0;
     this.#turn++;
   }
 
@@ -225,6 +226,7 @@ class StackPlacer {
   /** Places a stack and all its callers, of which those that were placed before are known. */
   #placePrefix(stack: number): number {
     const { parent } = this.#stacks;
+    this.#openFirstLevel();
     const open = this.#path;
     let count = 0;
     let at = stack;
@@ -244,6 +246,12 @@ class StackPlacer {
     }
     if (cut === 1) this.isCut = true;
     return node;
+  }
+
+  /** Only for a stack that is shown: a first level without any does not stand in the tree. */
+  #openFirstLevel(): void {
+    if (this.#firstLevel === undefined || this.#start !== 0) return;
+    this.#start = Math.max(0, this.#nodes.child(0, this.#firstLevel, NO_FRAME));
   }
 
   #below(node: number, stack: number): number {
@@ -268,6 +276,7 @@ class StackPlacer {
       path = part === "callers" ? path.slice(0, pivot) : path.slice(pivot + 1);
     }
     if (part !== "callees") path.reverse();
+    this.#openFirstLevel();
     let node = this.#start;
     for (const frame of path) {
       const below = this.#nodes.child(node, this.#keys.ofFrame[frame] as number, frame);
