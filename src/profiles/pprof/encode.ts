@@ -1,8 +1,9 @@
-import { gzipSync } from "node:zlib";
+import { CollectorError } from "../../support/errors.ts";
 import type { Dictionary } from "../dictionary.ts";
 import type { Profile, ProfileBatch } from "../profile.ts";
 import { ProtoWriter } from "../protobuf/writer.ts";
 import { cpuPeriodNanos, isOnCpu } from "../text/frames.ts";
+import { nodeZlib } from "../zlib.ts";
 import { batchNotes, defaultSampleType, profileComments, profileText } from "./batch-notes.ts";
 import { TableWriter } from "./encode-tables.ts";
 import { type Label, LabelMaker } from "./labels.ts";
@@ -25,7 +26,10 @@ export interface PprofOptions {
  */
 export function encodePprof(batch: ProfileBatch, options: PprofOptions = {}): Uint8Array {
   const bytes = new PprofEncoder(batch).encode();
-  return options.gzip === false ? bytes : gzipSync(bytes);
+  if (options.gzip === false) return bytes;
+  const zlib = nodeZlib();
+  if (zlib === undefined) throw new CollectorError("UNSUPPORTED", "nothing here writes gzip");
+  return zlib.gzipSync(bytes);
 }
 
 class PprofEncoder {

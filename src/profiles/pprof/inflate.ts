@@ -1,6 +1,6 @@
-import { gunzipSync } from "node:zlib";
 import { limitExceeded, malformed } from "../../support/errors.ts";
 import type { ProfileLimits } from "../../support/limits.ts";
+import { nodeZlib } from "../zlib.ts";
 
 /** True when the bytes begin as a gzip member does. */
 export function isGzip(bytes: Uint8Array): boolean {
@@ -23,8 +23,10 @@ export function inflated(bytes: Uint8Array, limits: ProfileLimits, name: string)
     if (bytes.length <= limits.inflatedBytesMax) return bytes;
     throw limitExceeded(name, "bytes", bytes.length, limits.inflatedBytesMax);
   }
+  const zlib = nodeZlib();
+  if (zlib === undefined) throw malformed(name, "it is still compressed");
   try {
-    return gunzipSync(bytes, { maxOutputLength: limits.inflatedBytesMax });
+    return zlib.gunzipSync(bytes, { maxOutputLength: limits.inflatedBytesMax });
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? cause.code : "";
     if (code === "ERR_BUFFER_TOO_LARGE") {
