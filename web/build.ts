@@ -10,12 +10,14 @@
  *
  *     node web/build.ts
  */
-import { copyFileSync, rmSync } from "node:fs";
+import { copyFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build, type InlineConfig } from "vite";
 
 const root = import.meta.dirname;
-const outDir = join(root, "../build/web");
+const built = join(root, "../build/web");
+/** Built beside, so that whoever serves the old page meanwhile finds all of it. */
+const outDir = `${built}.new`;
 
 /** A bundle of one entry, as one file. */
 function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfig {
@@ -26,6 +28,7 @@ function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfi
     logLevel: "warn",
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    resolve: { alias: { "node:zlib": join(root, "worker/no-zlib.ts") } },
     worker: { format: "iife" },
     build: {
       outDir,
@@ -43,3 +46,5 @@ await build(bundle("app/main.tsx", "page", "iife"));
 await build(bundle("worker/decoders.ts", "decoders", "iife"));
 await build(bundle("flamegraph/flame-graph.ts", "flamegraph", "es"));
 copyFileSync(join(root, "index.html"), join(outDir, "index.html"));
+rmSync(built, { recursive: true, force: true });
+renameSync(outDir, built);

@@ -218,12 +218,17 @@ export class PageModel {
 
   async #whileBusy(work: () => Promise<void>): Promise<void> {
     this.isBusy.value = true;
+    document.documentElement.dataset["state"] = "busy";
     try {
       await work();
     } catch (error) {
       this.problem.value = sentence(error);
     } finally {
       this.isBusy.value = false;
+      // The graph says "ready" when its frame is painted.
+      const { dataset } = document.documentElement;
+      if (this.problem.value !== "") dataset["state"] = "failed";
+      else if (this.trees.value === undefined) dataset["state"] = "empty";
     }
   }
 

@@ -12,10 +12,11 @@ export interface Sorting {
 const columns: readonly string[] = ["name", "self", "total", "before", "change"];
 
 /** Reads "self" and "-self"; names ascend and numbers descend unless there is a "-". */
-export function sortingOf(text: string): Sorting {
+export function sortingOf(text: string, isDifference: boolean): Sorting {
   const isTurned = text.startsWith("-");
   const name = isTurned ? text.slice(1) : text;
-  const column = (columns.includes(name) ? name : "self") as TableColumn;
+  const usual = isDifference ? "change" : "self";
+  const column = (columns.includes(name) ? name : usual) as TableColumn;
   return { column, isAscending: (column === "name") !== isTurned };
 }
 

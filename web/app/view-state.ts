@@ -29,7 +29,7 @@ export interface ViewState {
   readonly colour: string;
   /** What is shown of graph and table: "graph", "both" or "table". */
   readonly show: string;
-  /** The column that the table is sorted by, with "-" before it for the smallest first. */
+  /** The column that the table is sorted by, "-" before it turns the order; "" for the usual. */
   readonly sort: string;
   /** "light", "dark", or "" for what the system prefers. */
   readonly theme: string;
@@ -53,7 +53,7 @@ export const startState: ViewState = {
   sandwich: "",
   colour: "",
   show: "graph",
-  sort: "self",
+  sort: "",
   theme: "",
   diff: "share",
 };

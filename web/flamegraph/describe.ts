@@ -1,7 +1,7 @@
 import { changeOf, presenceOf } from "./difference.ts";
 import type { FlameTree } from "./flame-graph.ts";
 import { kindName } from "./frame-kinds.ts";
-import { changeText, exactText, shareText, valueText } from "./value-text.ts";
+import { changeText, exactText, pointsText, shareText, valueText } from "./value-text.ts";
 
 /** A frame in words and numbers. */
 export interface FrameDescription {
@@ -60,25 +60,17 @@ function changesOf(tree: FlameTree, node: number): string[] {
   const wholeBefore = columns.before?.total[0] ?? 0;
   const wholeAfter = columns.total[0] ?? 0;
   const presence = presenceOf(columns, node);
+  const points = pointsText(
+    { part: before, whole: wholeBefore },
+    { part: after, whole: wholeAfter },
+  );
   const change = changeOf(columns, node, tree.beforeScale ?? 1);
   return [
     presence === "both" ? "" : presence,
     `before ${withExact(before, unit)}, ${shareText(before, wholeBefore)}`,
     `after ${withExact(after, unit)}, ${shareText(after, wholeAfter)}`,
-    `change ${changeText(change, unit)}, ${pointsText(after, wholeAfter, before, wholeBefore)}`,
+    `change ${changeText(change, unit)}, ${points}`,
   ].filter((part) => part !== "");
-}
-
-/** By how many percent points a share changed. */
-function pointsText(
-  after: number,
-  wholeAfter: number,
-  before: number,
-  wholeBefore: number,
-): string {
-  const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
-  const points = 100 * (share(after, wholeAfter) - share(before, wholeBefore));
-  return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points`;
 }
 
 /** "1.25 s (1,250,000,000 nanoseconds)": short, and exact to the unit. */

@@ -1,14 +1,15 @@
 import type { FlameGraphColumns } from "../../src/profiles/flamegraph/columns.ts";
-import { Camera } from "./camera.ts";
 import { describeFrame, type FrameDescription, sentenceOf } from "./describe.ts";
+import { presenceOf } from "./difference.ts";
 import { type ColourMode, FrameColours } from "./frame-colours.ts";
-import { depthBetween, type Layout, layoutOf, levelOf, nodeAt } from "./layout.ts";
+import { type Layout, layoutOf } from "./layout.ts";
 import { type MeasureName, measureToPaint } from "./measures.ts";
-import { type Canvas, type FrameLook, Painter, ROW_HEIGHT } from "./painter.ts";
+import { type FrameLook, Painter } from "./painter.ts";
 import { type Palette, paletteOf, type Theme } from "./palette.ts";
 import { Stage } from "./stage.ts";
 import { svgOf } from "./svg.ts";
 import { Tooltip } from "./tooltip.ts";
+import { Viewport } from "./viewport.ts";
 import { VisibleFrames } from "./visible-frames.ts";
 import { nextMatch, pathTo, type Step, stepFrom } from "./walk.ts";
 import { weightsOf } from "./weights.ts";
@@ -63,7 +64,7 @@ export class FlameGraph {
   readonly #painter: Painter;
   readonly #tooltip: Tooltip;
   readonly #frames = new VisibleFrames();
-  readonly #camera = new Camera();
+  readonly #viewport: Viewport;
   readonly #options: FlameGraphOptions;
   readonly #abort = new AbortController();
   /** Measures to end with the next painted frame. */
@@ -74,13 +75,11 @@ export class FlameGraph {
   #palette: Palette;
   #colourBy: ColourMode;
   #matches: Uint8Array | undefined;
-  #size: Canvas = { width: 1, height: 1, ratio: 1 };
   #zoomed = 0;
   /** Frames that were zoomed before, for the way back. */
   #history: number[] = [];
   #selected = 0;
   #hovered = -1;
-  #levels = 0;
   #request = 0;
 
   /** Builds its elements inside `host`, whose size it takes on; `destroy` removes them. */
@@ -89,6 +88,7 @@ export class FlameGraph {
     this.#palette = paletteOf(options.theme ?? "light");
     this.#colourBy = options.colourBy ?? "package";
     this.#stage = new Stage(host, options.label ?? "Flame graph", () => this.#draw());
+    this.#viewport = new Viewport(this.#stage, options.rootAtBottom === true);
     const context = this.#stage.canvas.getContext("2d", { alpha: false });
     if (context === null) throw new Error("this browser draws no canvas");
     this.#painter = new Painter(context);
@@ -115,7 +115,7 @@ export class FlameGraph {
 
   /** Name of the frame with the focus. */
   get selectedName(): string {
-    return this.#look().label(this.#selected);
+    return this.#nameOf(this.#selected);
   }
 
   /** Shows a tree from its root, or from the frame given. Replaces the tree before. */
@@ -129,7 +129,7 @@ export class FlameGraph {
     this.#hovered = -1;
     this.#zoomed = this.#valid(zoomed);
     this.#selected = this.#zoomed;
-    this.#jumpTo(this.#zoomed);
+    this.#viewport.begin(this.#layout, this.#zoomed);
     this.#after("flamegraph-render", sinceMs);
   }
 
@@ -156,7 +156,7 @@ export class FlameGraph {
   select(node: number): void {
     if (this.#layout === undefined) return;
     this.#selected = this.#valid(node);
-    this.#stage.reveal(this.#topOf(levelOf(this.#layout, this.#selected)));
+    this.#viewport.reveal(this.#selected);
     const described = this.describe(this.#selected);
     if (described !== undefined) this.#stage.say(sentenceOf(described));
     this.#options.selected?.(this.#selected);
@@ -215,15 +215,15 @@ export class FlameGraph {
 
   /** What is on screen, as an SVG document with the size of the graph. */
   toSvg(): string {
-    const { ratio } = this.#size;
-    this.#collect();
+    const { ratio, width, height } = this.#viewport.size;
+    this.#viewport.collect(this.#frames);
     const look = this.#look();
     return svgOf(this.#frames, look, {
       palette: this.#palette,
-      width: this.#size.width / ratio,
-      height: this.#size.height / ratio,
+      width: width / ratio,
+      height: height / ratio,
       ratio,
-      yOf: (level) => this.#yOf(level) / ratio,
+      yOf: (level) => this.#viewport.yOf(level) / ratio,
       title: (node) => {
         const described = this.describe(node);
         return described === undefined ? "" : sentenceOf(described);
@@ -266,8 +266,13 @@ export class FlameGraph {
     return {
       colour: (node) => colours?.of(node) ?? 0,
       runColour: (node) => colours?.ofRun(node) ?? 0,
-      label: (node) => columns?.names[columns.name[node] ?? 0] ?? "",
+      label: (node) => presenceMark(columns, node) + this.#nameOf(node),
     };
+  }
+
+  #nameOf(node: number): string {
+    const columns = this.#tree?.columns;
+    return columns?.names[columns.name[node] ?? 0] ?? "";
   }
 
   #listen(): void {
@@ -281,14 +286,14 @@ export class FlameGraph {
   }
 
   #click(event: MouseEvent): void {
-    const node = this.#nodeUnder(event);
+    const node = this.#viewport.nodeAt(event.clientX, event.clientY);
     if (node < 0) return;
     this.zoom(node, event.timeStamp);
     this.select(node);
   }
 
   #hover(event: PointerEvent): void {
-    const node = this.#nodeUnder(event);
+    const node = this.#viewport.nodeAt(event.clientX, event.clientY);
     const described = node < 0 ? undefined : this.describe(node);
     if (described === undefined) this.#tooltip.hide();
     else this.#tooltip.show(described, event.clientX, event.clientY);
@@ -304,79 +309,18 @@ export class FlameGraph {
     this.#draw();
   }
 
-  #nodeUnder(event: MouseEvent): number {
-    const layout = this.#layout;
-    if (layout === undefined) return -1;
-    const box = this.#stage.canvas.getBoundingClientRect();
-    const { start, end } = this.#camera;
-    const place = start + ((event.clientX - box.left) / box.width) * (end - start);
-    const y = event.clientY - box.top + this.#stage.scroller.scrollTop;
-    const row = Math.floor(y / ROW_HEIGHT);
-    const level = this.#options.rootAtBottom ? this.#rows() - 1 - row : row;
-    return nodeAt(layout, level, place);
-  }
-
-  /** Rows of the content: the levels, or as many as fill the box. */
-  #rows(): number {
-    const box = Math.floor(this.#stage.scroller.clientHeight / ROW_HEIGHT);
-    return Math.max(this.#levels, box);
-  }
-
-  /** Top of a level in the content, in CSS pixels. */
-  #topOf(level: number): number {
-    return (this.#options.rootAtBottom ? this.#rows() - 1 - level : level) * ROW_HEIGHT;
-  }
-
-  /** Top of a level on the canvas, in device pixels. */
-  #yOf(level: number): number {
-    return (this.#topOf(level) - this.#stage.scroller.scrollTop) * this.#size.ratio;
-  }
-
   /** Zooms out until a frame is in view and wide enough to see. */
   #show(node: number): void {
-    const layout = this.#layout;
-    if (layout === undefined) return;
-    const left = layout.offset[node] ?? 0;
-    const right = left + (layout.weight[node] ?? 0);
-    const { start, end } = this.#camera.target;
-    if (left >= start && right <= end) return;
-    // A caller of the zoomed frame covers the whole view and is seen already.
-    if (left <= start && right >= end) return;
-    const path = this.path(node).reverse();
-    const common = path.find((at) => {
-      const from = layout.offset[at] ?? 0;
-      return from <= start && from + (layout.weight[at] ?? 0) >= end;
-    });
-    this.zoom(common ?? 0);
+    if (this.#viewport.shows(node)) return;
+    const around = this.path(node).findLast((at) => this.#viewport.covers(at));
+    this.zoom(around ?? 0);
   }
 
   #goTo(node: number, sinceMs: number): void {
-    const layout = this.#layout;
-    if (layout === undefined) return;
     this.#zoomed = node;
-    const start = layout.offset[node] ?? 0;
-    const end = start + Math.max(layout.weight[node] ?? 0, Number.MIN_VALUE);
-    if (isMotionReduced()) this.#camera.jump(start, end);
-    else this.#camera.moveTo(start, end, sinceMs);
-    this.#setLevels(start, end);
+    this.#viewport.goTo(node, sinceMs, !isMotionReduced());
     this.#after("flamegraph-zoom", sinceMs);
     this.#options.zoomed?.(node);
-  }
-
-  #jumpTo(node: number): void {
-    const layout = this.#layout;
-    if (layout === undefined) return;
-    const start = layout.offset[node] ?? 0;
-    const end = start + Math.max(layout.weight[node] ?? 0, Number.MIN_VALUE);
-    this.#camera.jump(start, end);
-    this.#setLevels(start, end);
-    this.#stage.scroller.scrollTop = this.#options.rootAtBottom ? this.#rows() * ROW_HEIGHT : 0;
-  }
-
-  #setLevels(start: number, end: number): void {
-    if (this.#layout === undefined) return;
-    this.#levels = depthBetween(this.#layout, start, end);
-    this.#stage.setLevels(this.#levels);
   }
 
   /** Draws, and ends a measure when that is painted. */
@@ -395,21 +339,19 @@ export class FlameGraph {
 
   #drawNow(): void {
     if (this.#layout === undefined) return;
-    this.#size = this.#stage.fit();
-    this.#camera.step(performance.now());
-    this.#collect();
-    const scene = {
-      canvas: this.#size,
+    this.#viewport.update();
+    this.#viewport.collect(this.#frames);
+    this.#painter.paint(this.#frames, this.#look(), {
+      canvas: this.#viewport.size,
       palette: this.#palette,
-      yOf: (level: number) => this.#yOf(level),
-    };
-    this.#painter.paint(this.#frames, this.#look(), scene);
+      yOf: (level) => this.#viewport.yOf(level),
+    });
     this.#outline(this.#hovered, this.#palette.hover);
     this.#outline(this.#selected, this.#palette.focus);
     for (const { name, sinceMs } of this.#pending.splice(0)) {
       measureToPaint(name, sinceMs, () => this.#painted(name));
     }
-    if (this.#camera.isMoving) this.#draw();
+    if (this.#viewport.camera.isMoving) this.#draw();
   }
 
   #painted(name: MeasureName): void {
@@ -417,31 +359,18 @@ export class FlameGraph {
     if (name === "flamegraph-search") this.#options.searched?.();
   }
 
-  #collect(): void {
-    if (this.#layout === undefined) return;
-    const { scrollTop, clientHeight } = this.#stage.scroller;
-    const firstRow = Math.floor(scrollTop / ROW_HEIGHT);
-    const rows = Math.ceil(clientHeight / ROW_HEIGHT) + 1;
-    const firstLevel = this.#options.rootAtBottom
-      ? Math.max(0, this.#rows() - firstRow - rows)
-      : firstRow;
-    const { start, end } = this.#camera;
-    const { width } = this.#size;
-    this.#frames.collect(this.#layout, { start, end, width, firstLevel, levels: rows });
-  }
-
   #outline(node: number, colour: string): void {
-    const layout = this.#layout;
-    if (layout === undefined || node < 0) return;
-    const { start, end } = this.#camera;
-    const scale = this.#size.width / (end - start);
-    const left = (layout.offset[node] ?? 0) - start;
-    const x = Math.max(0, left * scale);
-    const right = Math.min(this.#size.width, (left + (layout.weight[node] ?? 0)) * scale);
-    if (right <= 0 || x >= this.#size.width) return;
-    const y = this.#yOf(levelOf(layout, node));
-    this.#painter.outline({ x, y, width: right - x }, colour, this.#size);
+    const box = node < 0 ? undefined : this.#viewport.boxOf(node);
+    if (box !== undefined) this.#painter.outline(box, colour, this.#viewport.size);
   }
+}
+
+/** New and vanished frames are told by more than their colour. */
+function presenceMark(columns: FlameGraphColumns | undefined, node: number): string {
+  if (columns?.before === undefined) return "";
+  const presence = presenceOf(columns, node);
+  if (presence === "both") return "";
+  return presence === "new" ? "+ " : "− ";
 }
 
 function isMotionReduced(): boolean {

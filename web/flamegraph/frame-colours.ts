@@ -46,6 +46,8 @@ export class FrameColours {
   /** The frame's place in the palette. */
   of(node: number): number {
     const name = this.#columns.name[node] ?? 0;
+    // The root is no function, unless it is that of a sandwich.
+    if (node === 0 && this.#mode !== "difference" && this.#matches === undefined) return NAMELESS;
     if (this.#matches !== undefined) return this.#matches[name] === 1 ? MATCH : DIMMED;
     switch (this.#mode) {
       case "package":

@@ -65,3 +65,16 @@ export function changeText(change: number, unit: string): string {
   if (change === 0) return "±0";
   return `${change > 0 ? "+" : "−"}${valueText(Math.abs(change), unit)}`;
 }
+
+interface Part {
+  readonly part: number;
+  readonly whole: number;
+}
+
+/** By how many percent points a share changed: "+1.25 points". */
+export function pointsText(before: Part, after: Part): string {
+  const share = ({ part, whole }: Part): number => (whole === 0 ? 0 : (100 * part) / whole);
+  const points = share(after) - share(before);
+  if (Math.abs(points) < 0.005) return "±0 points";
+  return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points`;
+}

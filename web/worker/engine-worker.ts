@@ -1,7 +1,8 @@
 import type { FlameProfile } from "../../src/profiles/flamegraph/columns.ts";
 import { comparedProfiles } from "../../src/profiles/flamegraph/compare.ts";
-import { decodeFlameProfile } from "../../src/profiles/flamegraph/encoding.ts";
+import { decodeFlameProfile, isFlameProfile } from "../../src/profiles/flamegraph/encoding.ts";
 import { Engine } from "./engine.ts";
+import { limitedBytes } from "./limited-bytes.ts";
 import type { Answer, Question, Questions } from "./protocol.ts";
 
 /** The worker that holds the profile. Its whole face is protocol.ts. */
@@ -40,17 +41,13 @@ async function answerTo({ name, ask }: Question): Promise<unknown> {
 
 async function open({ files }: Questions["open"]["ask"]): Promise<unknown> {
   const profiles: FlameProfile[] = [];
-  for (const bytes of files) profiles.push(decodeFlameProfile(await inflate(bytes)));
+  for (const bytes of files) {
+    const plain = isFlameProfile(bytes)
+      ? bytes
+      : await limitedBytes(bytes, "deflate-raw", PROFILE_BYTES_MAX);
+    profiles.push(decodeFlameProfile(plain));
+  }
   const [first, second] = profiles;
   if (first === undefined) throw new Error("there is no profile in it");
   return engine.open(second === undefined ? first : comparedProfiles(first, second));
-}
-
-async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([new Uint8Array(bytes)])
-    .stream()
-    .pipeThrough(new DecompressionStream("deflate-raw"));
-  const inflated = new Uint8Array(await new Response(stream).arrayBuffer());
-  if (inflated.length > PROFILE_BYTES_MAX) throw new Error("the profile is too large");
-  return inflated;
 }

@@ -30,7 +30,7 @@ function MainGraph({ page }: { page: PageModel }): JSX.Element {
       selected: (node) => {
         page.selected.value = node;
       },
-      ready: () => reportReady(page, graph),
+      ready: () => reportReady(graph),
     });
     graph.element.addEventListener("keydown", (event) => onGraphKey(page, graph, event));
     page.attach(graph);

@@ -1,7 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { FlameTree } from "../../flamegraph/flame-graph.ts";
-import { changeText, shareText, valueText } from "../../flamegraph/value-text.ts";
+import { changeText, pointsText, shareText, valueText } from "../../flamegraph/value-text.ts";
 import type { TopTable } from "../../worker/top-table.ts";
 import { type PageModel, selectedTree } from "../model.ts";
 import {
@@ -23,7 +23,7 @@ export function Table({ page }: { page: PageModel }): JSX.Element | null {
   const tree = selectedTree(page);
   const table = page.table.value;
   if (tree === undefined || table === undefined) return null;
-  const sorting = sortingOf(page.state.value.sort);
+  const sorting = sortingOf(page.state.value.sort, page.info.value?.isDifference === true);
   const heads: readonly (readonly [TableColumn, string])[] = page.info.value?.isDifference
     ? [
         ["name", "Function"],
@@ -71,10 +71,15 @@ function rowsOf(page: PageModel): number[] {
   const table = page.table.value;
   if (tree === undefined || table === undefined) return [];
   const found = page.found.value;
-  return sortedRows(table, tree.columns.names, sortingOf(page.state.value.sort), {
-    found: found !== undefined && "result" in found ? found.result.names : undefined,
-    scale: tree.beforeScale ?? 1,
-  });
+  return sortedRows(
+    table,
+    tree.columns.names,
+    sortingOf(page.state.value.sort, page.info.value?.isDifference === true),
+    {
+      found: found !== undefined && "result" in found ? found.result.names : undefined,
+      scale: tree.beforeScale ?? 1,
+    },
+  );
 }
 
 function Head(props: {
@@ -120,7 +125,7 @@ function Row(props: {
       {table.before === undefined ? (
         <Values table={table} row={row} tree={tree} />
       ) : (
-        <Changes table={table} row={row} tree={tree} />
+        <Changes page={page} table={table} row={row} tree={tree} />
       )}
     </tr>
   );
@@ -147,17 +152,24 @@ function Values({ table, row, tree }: RowProps): JSX.Element {
   );
 }
 
-function Changes({ table, row, tree }: RowProps): JSX.Element {
+function Changes({ page, table, row, tree }: RowProps & { page: PageModel }): JSX.Element {
   const before = table.before?.total[row] ?? 0;
   const after = table.total[row] ?? 0;
-  const change = changeAt(table, row, tree.beforeScale ?? 1);
+  const { columns, unit } = tree;
+  const change =
+    page.state.value.diff === "share"
+      ? pointsText(
+          { part: before, whole: columns.before?.total[0] ?? 0 },
+          { part: after, whole: columns.total[0] ?? 0 },
+        )
+      : changeText(changeAt(table, row, tree.beforeScale ?? 1), unit);
   const state = before === 0 ? " new" : after === 0 ? " vanished" : "";
   return (
     <>
       <td>{valueText(before, tree.unit)}</td>
       <td>{valueText(after, tree.unit)}</td>
       <td>
-        {changeText(change, tree.unit)}
+        {change}
         <small>{state}</small>
       </td>
     </>

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { colourModes } from "../../flamegraph/frame-colours.ts";
+import { CHANGE_STEPS, paletteOf, UNCHANGED } from "../../flamegraph/palette.ts";
 import { toggleTheme } from "../keys.ts";
 import { chosenOf, type PageModel } from "../model.ts";
 import { ExportMenu } from "./export-menu.tsx";
@@ -131,6 +132,30 @@ function ColourChoice({ page }: { page: PageModel }): JSX.Element {
 }
 
 function DifferenceChoice({ page }: { page: PageModel }): JSX.Element {
+  const { frames } = paletteOf(page.theme.value);
+  const swatch = (place: number, text: string): JSX.Element => (
+    <span class="legend">
+      <svg width="12" height="12" aria-hidden="true">
+        <rect width="12" height="12" fill={frames[place]} />
+      </svg>
+      {text}
+    </span>
+  );
+  return (
+    <>
+      <DifferenceScaleChoice page={page} />
+      {page.colourBy.value === "difference" && (
+        <>
+          {swatch(UNCHANGED - CHANGE_STEPS, "less, − vanished")}
+          {swatch(UNCHANGED, "unchanged")}
+          {swatch(UNCHANGED + CHANGE_STEPS, "more, + new")}
+        </>
+      )}
+    </>
+  );
+}
+
+function DifferenceScaleChoice({ page }: { page: PageModel }): JSX.Element {
   return (
     <Choice
       name="Difference"
