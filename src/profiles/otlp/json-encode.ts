@@ -31,7 +31,7 @@ class Translation {
 
   finish(): Uint8Array {
     this.#flush();
-    return Buffer.concat(this.#chunks);
+    return concatenated(this.#chunks);
   }
 
   /** Writes the message up to the reader's end. Items of a list stand together in our encoding. */
@@ -107,9 +107,19 @@ class Translation {
   }
 
   #flush(): void {
-    this.#chunks.push(Buffer.from(this.#text, "utf8"));
+    this.#chunks.push(new TextEncoder().encode(this.#text));
     this.#text = "";
   }
+}
+
+function concatenated(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** JSON has no word for what is not finite, and `0` would lose the sign of -0. */

@@ -1,3 +1,4 @@
+import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { type CollectorError, limitExceeded, malformed } from "../../support/errors.ts";
 
 /**
@@ -34,7 +35,7 @@ const WORDS: readonly string[] = ["true", "false", "null"];
 export type JsonKind = "object" | "list" | "string" | "number" | "true" | "false" | "null";
 
 export class JsonReader {
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
   readonly #name: string;
   readonly #depthMax: number;
   #offset = 0;
@@ -45,7 +46,7 @@ export class JsonReader {
    * @param depthMax  objects and lists inside of one another
    */
   constructor(bytes: Uint8Array, name: string, depthMax: number) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#name = name;
     this.#depthMax = depthMax;
   }
@@ -91,10 +92,10 @@ export class JsonReader {
     const length = this.#offset - start;
     if (length > STRING_MAX)
       throw limitExceeded(this.#name, "bytes of a string", length, STRING_MAX);
-    if (!hasEscapes) return this.#bytes.toString("utf8", start + 1, this.#offset - 1);
+    if (!hasEscapes) return this.#text(start + 1, this.#offset - 1);
     try {
       // One string, of which the limits above hold: no nesting and no objects come of it.
-      const text: unknown = JSON.parse(this.#bytes.toString("utf8", start, this.#offset));
+      const text: unknown = JSON.parse(this.#text(start, this.#offset));
       return (text as string).toWellFormed();
     } catch {
       throw this.#error("a string has an escape that does not exist");
@@ -111,7 +112,7 @@ export class JsonReader {
     if (length > NUMBER_BYTES_MAX) {
       throw limitExceeded(this.#name, "digits of a number", length, NUMBER_BYTES_MAX);
     }
-    const text = this.#bytes.toString("latin1", start, this.#offset);
+    const text = this.#text(start, this.#offset);
     if (!NUMBER.test(text)) throw this.#error(`${text} is not a number`);
     return text;
   }
@@ -194,7 +195,7 @@ export class JsonReader {
   }
 
   #word(word: string): void {
-    if (this.#bytes.toString("latin1", this.#offset, this.#offset + word.length) !== word) {
+    if (this.#text(this.#offset, this.#offset + word.length) !== word) {
       throw this.#error("a value is expected");
     }
     this.#offset += word.length;
@@ -224,6 +225,10 @@ export class JsonReader {
     this.#skipSpace();
     if (this.#offset >= this.#bytes.length) throw this.#error("the text ends too early");
     return this.#bytes[this.#offset] as number;
+  }
+
+  #text(start: number, end: number): string {
+    return decodeUtf8(this.#bytes.subarray(start, end));
   }
 
   #skipSpace(): void {

@@ -1,3 +1,4 @@
+import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { type CollectorError, malformed } from "../../support/errors.ts";
 import type { Float64Column, Int32Column, Uint64Column } from "../columns.ts";
 
@@ -55,12 +56,9 @@ export class ProtoReader {
   /** The halves, unsigned, of what `uint64` or `fixed64` read last. */
   low = 0;
   high = 0;
-  /** The same memory as `bytes`, for its fast conversion to strings. */
-  readonly #buffer: Buffer;
 
   constructor(bytes: Uint8Array, name: string) {
     this.bytes = bytes;
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.name = name;
     this.end = bytes.length;
   }
@@ -345,7 +343,7 @@ export class ProtoReader {
   }
 
   #longString(start: number): string {
-    return this.#buffer.toString("utf8", start, this.offset);
+    return decodeUtf8(this.bytes.subarray(start, this.offset));
   }
 
   #pair(): bigint {

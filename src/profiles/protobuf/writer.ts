@@ -9,15 +9,17 @@
 const FIRST_CAPACITY = 1024;
 const TWO_32 = 2 ** 32;
 
+const utf8 = new TextEncoder();
+
 export class ProtoWriter {
   #bytes: Uint8Array<ArrayBuffer>;
-  #buffer: Buffer;
+  #view: DataView;
   #offset = 0;
 
   /** @param capacity  bytes expected, when the caller has a notion */
   constructor(capacity: number = FIRST_CAPACITY) {
     this.#bytes = new Uint8Array(capacity);
-    this.#buffer = Buffer.from(this.#bytes.buffer);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Bytes written. */
@@ -89,7 +91,8 @@ export class ProtoWriter {
 
   double(value: number): void {
     if (this.#bytes.length - this.#offset < 8) this.#grow(8);
-    this.#offset = this.#buffer.writeDoubleLE(value, this.#offset);
+    this.#view.setFloat64(this.#offset, value, true);
+    this.#offset += 8;
   }
 
   /** A string with its length before it. */
@@ -99,7 +102,7 @@ export class ProtoWriter {
     if (this.#bytes.length - this.#offset < most + 5) this.#grow(most + 5);
     if (text.length <= SHORT_TEXT && this.#shortAscii(text)) return;
     const start = this.begin();
-    this.#offset += this.#buffer.write(text, this.#offset, most, "utf8");
+    this.#offset += utf8.encodeInto(text, this.#bytes.subarray(this.#offset)).written;
     this.end(start);
   }
 
@@ -235,7 +238,7 @@ export class ProtoWriter {
     const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#offset + more));
     larger.set(this.#bytes.subarray(0, this.#offset));
     this.#bytes = larger;
-    this.#buffer = Buffer.from(larger.buffer);
+    this.#view = new DataView(larger.buffer);
   }
 }
 
