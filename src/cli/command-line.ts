@@ -4,6 +4,7 @@ import { escapeControl } from "../support/logger.ts";
 import { nearestName } from "../support/nearest-name.ts";
 import { addCollectorCommands } from "./collector-commands.ts";
 import { EXIT_FAILURE, EXIT_USAGE } from "./exit-codes.ts";
+import { addFlameCommands } from "./flame-commands.ts";
 import type { SymbolizeFlags } from "./symbolize.ts";
 
 /**
@@ -36,6 +37,7 @@ function createProgram(version: string, exitWith: (code: number) => void): Comma
     .addHelpText("after", ROOT_EXAMPLES);
   addRecord(program, exitWith);
   addCollectorCommands(program, exitWith);
+  addFlameCommands(program, exitWith);
   addConvert(program, exitWith);
   addSymbolize(program, exitWith);
   addDoctor(program, exitWith);
@@ -228,6 +230,8 @@ Examples:
   obsforge record -p 1234 -d 10 -o cpu.pb.gz     ten seconds of one process, for go tool pprof
   obsforge record -o build.speedscope.json -- make -j4
   obsforge run --config config/agent.yaml        all day, as the Collector's YAML says
+  obsforge flamegraph cpu.pb.gz -o cpu.html      a flame graph in one file
+  obsforge view cpu.pb.gz                        the same in the browser
   obsforge convert cpu.pb.gz cpu.folded
   obsforge doctor                                what this machine lets the profiler do
 `;
@@ -238,10 +242,13 @@ Formats, by the extension of the file:
   .folded             one stack a line, for flamegraph.pl
   .speedscope.json    for speedscope.app
   .otlp.pb .otlp.json OpenTelemetry profiles
+  .html               a flame graph that any browser opens
+  .svg                a picture of it
 
 Examples:
   obsforge record -p 1234 -d 10 -o cpu.pb.gz
   obsforge record -F 999 -o out.folded -- ./program --its-own-flag
+  obsforge record -p 1234 -d 10 -o cpu.html
   obsforge record -a -d 30 -o host.otlp.pb
   obsforge record -p 1234 -d 5 -o - --format folded | flamegraph.pl > cpu.svg
 `;

@@ -6,6 +6,8 @@ import { CollectorError } from "../support/errors.ts";
 import { STANDARD_STREAM } from "../support/output.ts";
 import type { RecordFlags } from "./command-line.ts";
 import { EXIT_SIGNAL_BASE } from "./exit-codes.ts";
+import { flameFormatOf } from "./flame-output.ts";
+import { GatheredProfile, requirePage } from "./gathered-profile.ts";
 import { aborted, Interruption } from "./interruption.ts";
 import { encodableFormat } from "./profile-file.ts";
 import { ProfiledCommand } from "./profiled-command.ts";
@@ -25,12 +27,23 @@ export interface RecordOptions extends RecordFlags {
  */
 export async function runRecord(options: RecordOptions): Promise<number> {
   // Everything that can be wrong is said before anything is sampled.
-  const format = encodableFormat(options.output, options.format);
+  const flame = flameFormatOf(options.output, options.format);
+  if (flame !== undefined) await requirePage(flame);
+  using gathered = flame === undefined ? undefined : new GatheredProfile();
+  const format = encodableFormat(
+    gathered?.path ?? options.output,
+    flame ? undefined : options.format,
+  );
   await requireWritableFolder(options.output);
   const pids = targetPids(options);
 
   using interruption = new Interruption();
-  await using service = await RecordService.create({ ...options, pids, format: format.name });
+  await using service = await RecordService.create({
+    ...options,
+    pids,
+    output: gathered?.path ?? options.output,
+    format: format.name,
+  });
   await service.start();
   await using command = await prepareCommand(options.command);
   // The shell in which it waits has most of the libraries that it will have.
@@ -39,6 +52,7 @@ export async function runRecord(options: RecordOptions): Promise<number> {
   command?.release();
   await untilDone(options, command, interruption.signal);
   await service.finish();
+  if (flame !== undefined) await gathered?.writeAs(flame, options.output);
   progress.finish(service.shares());
   if (command === undefined) return 0;
   await command.end();
