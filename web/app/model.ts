@@ -202,7 +202,7 @@ export class PageModel {
     const text = this.state.value.q;
     const pattern = text === "" ? undefined : patternOf(text);
     if (pattern === undefined || "wrong" in pattern) {
-      this.found.value = pattern;
+      this.found.value = pattern && { wrong: `No regular expression: ${pattern.wrong}` };
       this.#graph?.highlight(undefined, sinceMs);
       return;
     }

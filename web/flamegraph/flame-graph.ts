@@ -266,6 +266,7 @@ export class FlameGraph {
     return {
       colour: (node) => colours?.of(node) ?? 0,
       runColour: (node) => colours?.ofRun(node) ?? 0,
+      mark: (node) => presenceLine(columns, node),
       label: (node) => presenceMark(columns, node) + this.#nameOf(node),
     };
   }
@@ -363,6 +364,16 @@ export class FlameGraph {
     const box = node < 0 ? undefined : this.#viewport.boxOf(node);
     if (box !== undefined) this.#painter.outline(box, colour, this.#viewport.size);
   }
+}
+
+function presenceLine(
+  columns: FlameGraphColumns | undefined,
+  node: number,
+): "none" | "under" | "through" {
+  if (columns?.before === undefined) return "none";
+  const presence = presenceOf(columns, node);
+  if (presence === "both") return "none";
+  return presence === "new" ? "under" : "through";
 }
 
 /** New and vanished frames are told by more than their colour. */

@@ -10,6 +10,8 @@ export interface FrameLook {
   /** A run's place in the palette: RUN, or MATCH when a search found something in it. */
   runColour(node: number): number;
   label(node: number): string;
+  /** Where a line marks the frame: new ones are underlined, vanished ones struck through. */
+  mark(node: number): "none" | "under" | "through";
 }
 
 /** Sizes in device pixels. */
@@ -17,6 +19,14 @@ export interface Canvas {
   readonly width: number;
   readonly height: number;
   readonly ratio: number;
+}
+
+/** What frames are painted on and with. */
+export interface Scene {
+  readonly canvas: Canvas;
+  readonly palette: Palette;
+  /** Top of a level in device pixels. */
+  readonly yOf: (level: number) => number;
 }
 
 /** Heights and widths in CSS pixels, multiplied by the screen's ratio when painted. */
@@ -42,12 +52,7 @@ export class Painter {
     this.#context = context;
   }
 
-  /** @param yOf top of a level in device pixels */
-  paint(
-    frames: VisibleFrames,
-    look: FrameLook,
-    scene: { canvas: Canvas; palette: Palette; yOf: (level: number) => number },
-  ): void {
+  paint(frames: VisibleFrames, look: FrameLook, scene: Scene): void {
     const { canvas, palette, yOf } = scene;
     const context = this.#context;
     context.fillStyle = palette.background;
@@ -68,7 +73,22 @@ export class Painter {
         context.fillRect(left, Math.round(yOf(frames.level[at] ?? 0)), width, height);
       }
     }
+    this.#paintMarks(frames, look, scene);
     this.#paintLabels(frames, look, scene);
+  }
+
+  #paintMarks(frames: VisibleFrames, look: FrameLook, { canvas, palette, yOf }: Scene): void {
+    const context = this.#context;
+    context.fillStyle = palette.text;
+    const line = Math.max(1, Math.round(1.5 * canvas.ratio));
+    for (let at = 0; at < frames.count; at++) {
+      const mark = frames.isRun[at] === 1 ? "none" : look.mark(frames.node[at] ?? 0);
+      if (mark === "none") continue;
+      const down = markPlace(mark) * canvas.ratio;
+      const top = Math.round(yOf(frames.level[at] ?? 0) + down);
+      const left = Math.round(frames.x[at] ?? 0);
+      context.fillRect(left, top, Math.max(1, Math.round(frames.width[at] ?? 0) - 1), line);
+    }
   }
 
   /** Draws a line around a frame. */
@@ -113,11 +133,7 @@ export class Painter {
     }
   }
 
-  #paintLabels(
-    frames: VisibleFrames,
-    look: FrameLook,
-    { canvas, palette, yOf }: { canvas: Canvas; palette: Palette; yOf: (level: number) => number },
-  ): void {
+  #paintLabels(frames: VisibleFrames, look: FrameLook, { canvas, palette, yOf }: Scene): void {
     const context = this.#context;
     const { ratio } = canvas;
     const fit = this.#textFit(ratio);
@@ -153,4 +169,9 @@ export class Painter {
     }
     return this.#fit;
   }
+}
+
+/** Pixels from a frame's top to the line that marks it. */
+export function markPlace(mark: "under" | "through"): number {
+  return mark === "under" ? ROW_HEIGHT - 4 : ROW_HEIGHT / 2 - 1;
 }

@@ -1,5 +1,4 @@
-import type { FrameLook } from "./painter.ts";
-import { ROW_HEIGHT } from "./painter.ts";
+import { type FrameLook, markPlace, ROW_HEIGHT } from "./painter.ts";
 import type { Palette } from "./palette.ts";
 import type { VisibleFrames } from "./visible-frames.ts";
 
@@ -50,7 +49,13 @@ function frameOf(frames: VisibleFrames, at: number, look: FrameLook, scene: SvgS
       ? ""
       : `<text x="${short(x + 4)}" y="${short(y + 14)}" fill="${palette.text}">` +
         `${escaped(label)}</text>`;
-  return `<g><title>${escaped(scene.title(node))}</title>${box}${text}</g>`;
+  const mark = look.mark(node);
+  const line =
+    mark === "none"
+      ? ""
+      : `<rect x="${short(x)}" y="${short(y + markPlace(mark))}"` +
+        ` width="${short(Math.max(0.5, width - 0.5))}" height="1.5" fill="${palette.text}"/>`;
+  return `<g><title>${escaped(scene.title(node))}</title>${box}${line}${text}</g>`;
 }
 
 function cut(text: string, characters: number): string {

@@ -43,8 +43,8 @@ export class EngineClient {
   async #withinTime(answer: Promise<unknown>): Promise<unknown> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
+      late.reject(new Error("The search took too long and was ended; try a simpler pattern"));
       this.#restart();
-      late.reject(new Error("the search took too long and was ended; try a simpler pattern"));
     }, SEARCH_MS_MAX);
     try {
       return await Promise.race([answer, late.promise]);

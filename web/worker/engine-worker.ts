@@ -14,15 +14,22 @@ const engine = new Engine();
  */
 const PROFILE_BYTES_MAX = 2 ** 31 - 1;
 
-self.onmessage = async ({ data }: MessageEvent<Question>) => {
-  const { id } = data;
+/** Questions are answered one after the other, since opening waits for what it inflates. */
+let answered: Promise<void> = Promise.resolve();
+
+self.onmessage = ({ data }: MessageEvent<Question>) => {
+  answered = answered.then(() => answer(data));
+};
+
+async function answer(question: Question): Promise<void> {
+  const { id } = question;
   try {
-    self.postMessage({ id, answer: await answerTo(data) } satisfies Answer);
+    self.postMessage({ id, answer: await answerTo(question) } satisfies Answer);
   } catch (error) {
     const wrong = error instanceof Error ? error.message : String(error);
     self.postMessage({ id, wrong } satisfies Answer);
   }
-};
+}
 
 async function answerTo({ name, ask }: Question): Promise<unknown> {
   switch (name) {

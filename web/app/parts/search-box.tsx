@@ -42,7 +42,7 @@ function leave(page: PageModel, event: TargetedKeyboardEvent<HTMLInputElement>):
 function foundText(page: PageModel, found: Found): string {
   const tree = selectedTree(page);
   if (found === undefined || tree === undefined) return "";
-  if ("wrong" in found) return `No regular expression: ${found.wrong}`;
+  if ("wrong" in found) return found.wrong;
   const { frames, nameCount, total } = found.result;
   if (frames === 0) return "Nothing found";
   const whole = tree.columns.total[0] ?? 0;
