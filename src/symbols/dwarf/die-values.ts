@@ -66,9 +66,9 @@ export class DieValues {
  */
 export function readAttributes(
   cursor: DwarfCursor,
-  table: AbbreviationTable,
+  { table, encoding }: Described,
   row: number,
-  { into, encoding }: { readonly into: DieValues; readonly encoding: Encoding },
+  into: DieValues,
 ): void {
   into.clear();
   into.tag = table.tags[row] as number;
@@ -91,7 +91,7 @@ export function readAttributes(
       actual === dw.DW_FORM_implicit_const
         ? (attributes[index + 2] as number)
         : readForm(cursor, actual, encoding);
-    keep(into, { name, form: actual, value });
+    keep(into, name, actual, value);
     if (name === dw.DW_AT_GNU_dwo_id) into.dwoId = hexOf(cursor, start);
   }
 }
@@ -129,13 +129,14 @@ function isWanted(name: number): boolean {
   );
 }
 
-interface Attribute {
-  readonly name: number;
-  readonly form: number;
-  readonly value: number;
+/** What says how the entries of a unit are written: a Unit is one. */
+export interface Described {
+  readonly table: AbbreviationTable;
+  readonly encoding: Encoding;
 }
 
-function keep(into: DieValues, { name, form, value }: Attribute): void {
+/** Not as one object, of which there would be millions. */
+function keep(into: DieValues, name: number, form: number, value: number): void {
   switch (name) {
     case dw.DW_AT_sibling:
       into.sibling = isUnitReference(form) ? value : ABSENT;
@@ -182,11 +183,11 @@ function keep(into: DieValues, { name, form, value }: Attribute): void {
       into.callColumn = value;
       return;
     default:
-      keepOfUnit(into, { name, form, value });
+      keepOfUnit(into, name, form, value);
   }
 }
 
-function keepOfUnit(into: DieValues, { name, form, value }: Attribute): void {
+function keepOfUnit(into: DieValues, name: number, form: number, value: number): void {
   switch (name) {
     case dw.DW_AT_stmt_list:
       into.stmtList = value;

@@ -91,7 +91,7 @@ class InlineReader {
     let call = around;
     let sibling: number;
     if (isInline) {
-      readAttributes(cursor, table, row, { into: this.#values, encoding });
+      readAttributes(cursor, this.#unit, row, this.#values);
       sibling = this.#values.sibling;
       call = this.#add(offset, around);
     } else {
@@ -153,7 +153,9 @@ function painted(ranges: readonly number[]): Pick<InlineTable, "starts" | "inner
     rows.splice(at + 1, 0, row);
   };
   for (let index = 0; index < ranges.length; index += 3) {
-    const [start, end, row] = ranges.slice(index, index + 3) as [number, number, number];
+    const start = ranges[index] as number;
+    const end = ranges[index + 1] as number;
+    const row = ranges[index + 2] as number;
     const around = lastAtOrBefore(starts, start);
     const endAround = ends[around] ?? Number.NEGATIVE_INFINITY;
     if (start < endAround) {

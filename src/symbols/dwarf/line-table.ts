@@ -7,7 +7,8 @@ import { lastAtOrBefore } from "./unit-scan.ts";
 
 /** Rows of one program; a program linked as one has 8 million. */
 const ROWS_MAX = 32 * 1024 * 1024;
-const FIRST_ROWS = 1024;
+/** A row takes some three bytes of the program: room for all of most programs at once. */
+const BYTES_PER_ROW = 2.5;
 /** Columns above it are counted as not known. */
 const COLUMN_MAX = 0xffff;
 
@@ -32,10 +33,10 @@ export interface SourcePlace {
 /** The rows of a unit's line-number program. Source: DWARF 5, section 6.2. */
 export class LineTable {
   readonly #header: LineHeader;
-  #addresses = new Float64Array(FIRST_ROWS);
-  #lines = new Uint32Array(FIRST_ROWS);
-  #files = new Uint32Array(FIRST_ROWS);
-  #columns = new Uint16Array(FIRST_ROWS);
+  #addresses: Float64Array;
+  #lines: Uint32Array;
+  #files: Uint32Array;
+  #columns: Uint16Array;
   #count = 0;
   /** Of each sequence, in the order of their ends: its end, and its first and last rows. */
   #ends = new Float64Array(0);
@@ -47,6 +48,12 @@ export class LineTable {
     const bytes = unit.file.whole("line");
     const cursor = new DwarfCursor(bytes, ".debug_line", unit.encoding.littleEndian, offset);
     this.#header = readLineHeader(cursor, unit);
+    const { start, end } = this.#header;
+    const rows = 1 + Math.ceil(Math.max(end - start, 0) / BYTES_PER_ROW);
+    this.#addresses = new Float64Array(rows);
+    this.#lines = new Uint32Array(rows);
+    this.#files = new Uint32Array(rows);
+    this.#columns = new Uint16Array(rows);
     this.#run(unit);
   }
 

@@ -99,14 +99,14 @@ class Scanner {
         kind === KIND_FUNCTION
           ? this.#readFunction(cursor, row, offset)
           : skipAttributes(cursor, table, row, encoding);
-      if (hasChildren[row] === 1) this.#enter(cursor, { kind, offset, sibling });
+      if (hasChildren[row] === 1) this.#enter(cursor, kind, offset, sibling);
     }
     while (this.#scopes.length > 0) this.#close(cursor.at);
     return this.#result();
   }
 
   /** Goes on with the children, or behind them. */
-  #enter(cursor: DwarfCursor, { kind, offset, sibling }: Entered): void {
+  #enter(cursor: DwarfCursor, kind: number, offset: number, sibling: number): void {
     const canSkip = sibling !== ABSENT && sibling >= cursor.at && sibling <= cursor.end;
     const isLookedInto = kind === KIND_NAMESPACE || this.#isDeep || !canSkip;
     if (!isLookedInto) {
@@ -148,8 +148,7 @@ class Scanner {
 
   #readFunction(cursor: DwarfCursor, row: number, offset: number): number {
     const values = this.#values;
-    const { table, encoding } = this.#unit;
-    readAttributes(cursor, table, row, { into: values, encoding });
+    readAttributes(cursor, this.#unit, row, values);
     const pairs = values.isDeclaration ? NO_RANGES : this.#rangesOf(values);
     for (let index = 0; index < pairs.length; index += 2) {
       this.#ranges.push(pairs[index] as number, pairs[index + 1] as number);
@@ -212,12 +211,6 @@ export function scopesInside(unit: Unit, scopeStart: number, offset: number): nu
     else open.push(KINDS[table.tags[row] as number] === KIND_OTHER ? NO_SCOPE : start);
   }
   return open.filter((start) => start !== NO_SCOPE);
-}
-
-interface Entered {
-  readonly kind: number;
-  readonly offset: number;
-  readonly sibling: number;
 }
 
 const NO_RANGES: readonly number[] = [];

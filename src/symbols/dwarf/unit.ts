@@ -33,6 +33,7 @@ export class Unit {
   readonly header: UnitHeader;
   readonly skeleton: Unit | undefined;
   readonly table: AbbreviationTable;
+  readonly encoding: Encoding;
   readonly #contributions: Contributions;
   /** Of the first entry. */
   readonly root: RootValues;
@@ -41,15 +42,12 @@ export class Unit {
   constructor(file: DwarfFile, header: UnitHeader, split?: SplitFrom) {
     this.file = file;
     this.header = header;
+    this.encoding = header.encoding;
     this.skeleton = split?.skeleton;
     this.#contributions = split?.contributions ?? WHOLE_FILE;
     const abbreviations = header.abbreviations + this.#contributions.abbrev;
     this.table = file.abbreviations(abbreviations, header.encoding);
     this.root = this.#readRoot();
-  }
-
-  get encoding(): Encoding {
-    return this.header.encoding;
   }
 
   get name(): string {
@@ -79,7 +77,7 @@ export class Unit {
     const code = cursor.uleb();
     if (code === 0) return false;
     const row = this.rowOf(cursor, code);
-    readAttributes(cursor, this.table, row, { into, encoding: this.encoding });
+    readAttributes(cursor, this, row, into);
     return true;
   }
 
@@ -242,7 +240,7 @@ export class Unit {
     const { encoding } = this;
     const cursor = new DwarfCursor(bytes, this.name, encoding.littleEndian, headerBytes);
     const row = this.rowOf(cursor, cursor.uleb());
-    readAttributes(cursor, this.table, row, { into, encoding });
+    readAttributes(cursor, this, row, into);
   }
 }
 
