@@ -9,12 +9,13 @@ node = $(firstword $(wildcard node_modules/node-linux-*/bin/node))
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## install what is missing and compile bpf/; does nothing when nothing is missing
-	@scripts/setup.sh
+setup: ## install what is missing, build bpf/ and web/; does nothing when nothing is missing
+	@scripts/setup.sh $(setup_flags)
 
 run: setup ## profile this host until Ctrl-C; a pprof file every ten seconds in profiles/
 	@exec bin/obsforge run --config config/agent.yaml
 
+test: setup_flags = --tests
 test: setup lint ## run every test; what needs root, BPF or an absent runtime is skipped and says so
 	@$(node) scripts/run-tests.ts
 

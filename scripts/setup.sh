@@ -2,6 +2,8 @@
 # Makes a checkout ready to build, run and test: system packages, npm packages, BPF objects,
 # the page of flame graphs.
 # Installs only what is missing; when nothing is missing it does nothing and says so.
+#
+#     scripts/setup.sh [--tests]    with what only tests need: a browser of 400 MB
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -34,6 +36,11 @@ musl-gcc         musl-tools   musl-gcc      musl           musl-gcc
 /usr/bin/python3 python3      python3       python         python3
 libbpf.so.1      libbpf1      libbpf        libbpf         libbpf1
 '
+
+# What only the tests of the page need.
+[ "${1:-}" != --tests ] || needs="$needs
+chromium         chromium     chromium      chromium       chromium
+"
 
 # is_there WHAT: a program on the path, a header or a library.
 is_there() {

@@ -40,6 +40,7 @@ describe("npm package", async () => {
       "dist/main.js",
       "build/bpf/x86_64/on_cpu.bpf.o",
       "build/bpf/arm64/on_cpu.bpf.o",
+      "build/web/page.js",
       "LICENSE",
       "bpf/LICENSE",
     ]) {

@@ -90,9 +90,11 @@ function addView(program: Command, exitWith: (code: number) => void): void {
     });
 }
 
+/** Narrower pictures have no room for a name. */
 const WIDTH_PIXELS_MIN = 200;
 /** Twice as wide as an 8K screen. */
 const WIDTH_PIXELS_MAX = 16_384;
+/** What TCP has. */
 const PORT_MAX = 65_535;
 
 function width(text: string): number {

@@ -155,8 +155,9 @@ class FramePainter {
     const place = file === "" ? "" : `\n${file}${line === 0 ? "" : `:${line}`}`;
     const side = (self: Float64Array, total: Float64Array): string => {
       const value = total[node] as number;
+      const share = shareText(value, total[0] as number);
       const own = valueText(self[node] as number, type.unit);
-      return `${valueText(value, type.unit)} (${shareText(value, total[0] as number)}), self ${own}`;
+      return `${valueText(value, type.unit)} (${share}), self ${own}`;
     };
     const after = side(columns.self, columns.total);
     if (columns.before === undefined) return `${name}${place}\n${after}`;

@@ -112,7 +112,8 @@ function naiveTotals(node: NaiveNode): [number, number] {
 export function columnsText(columns: FlameGraphColumns, node = 0, depth = 0): string[] {
   const at = (column: ArrayLike<number> | undefined): number => column?.[node] ?? 0;
   const { before } = columns;
-  const values = `${at(columns.self)}/${at(columns.total)} ${at(before?.self)}/${at(before?.total)}`;
+  const after = `${at(columns.self)}/${at(columns.total)}`;
+  const values = `${after} ${at(before?.self)}/${at(before?.total)}`;
   const lines = [
     `${" ".repeat(depth)}${columns.names[at(columns.name)]} ` +
       `(${columns.files[at(columns.file)]}) ${values}`,
