@@ -5,11 +5,12 @@
  *                       a single HTML file can carry it
  *   decoders.js         reads the files of other tools; a worker that the served page loads when a
  *                       file is opened
- *   flamegraph.js       the graph alone, as a module for others
+ *   flamegraph.js       the graph alone, as a module for others, and its types in types/
  *   index.html          the page that `obsforge view` serves
  *
  *     node web/build.ts
  */
+import { execFileSync } from "node:child_process";
 import { copyFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build, type InlineConfig } from "vite";
@@ -44,7 +45,11 @@ function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfi
 rmSync(outDir, { recursive: true, force: true });
 await build(bundle("app/main.tsx", "page", "iife"));
 await build(bundle("worker/decoders.ts", "decoders", "iife"));
-await build(bundle("flamegraph/flame-graph.ts", "flamegraph", "es"));
+await build(bundle("flamegraph/library.ts", "flamegraph", "es"));
+const tsc = join(root, "../node_modules/.bin/tsc");
+execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.types.json")], {
+  stdio: "inherit",
+});
 copyFileSync(join(root, "index.html"), join(outDir, "index.html"));
 rmSync(built, { recursive: true, force: true });
 renameSync(outDir, built);

@@ -2,15 +2,27 @@
 export type MeasureName = "flamegraph-render" | "flamegraph-zoom" | "flamegraph-search";
 
 /**
- * Measures from a time to the end of the frame that is being drawn now: a message that is posted
- * while drawing is delivered after the browser has painted. Call it in an animation frame.
+ * Measures from a time to the end of the frame that is being drawn now. Call it in an animation
+ * frame.
  */
-export function measureToPaint(name: MeasureName, sinceMs: number, painted?: () => void): void {
+export function measureToPaint(name: MeasureName, sinceMs: number, painted: () => void): void {
+  afterFrame(() => {
+    performance.measure(name, { start: sinceMs, end: performance.now() });
+    painted();
+  });
+}
+
+/** Calls back when the next frame is painted. */
+export function afterPaint(work: () => void): void {
+  requestAnimationFrame(() => afterFrame(work));
+}
+
+/** A message that is posted while a frame is drawn is delivered after it is painted. */
+function afterFrame(work: () => void): void {
   const channel = new MessageChannel();
   channel.port1.onmessage = () => {
     channel.port1.close();
-    performance.measure(name, { start: sinceMs, end: performance.now() });
-    painted?.();
+    work();
   };
   channel.port2.postMessage(undefined);
 }

@@ -12,6 +12,9 @@ import { packageRoot } from "../../../src/support/package-root.ts";
 /** A page is ready long before; a machine under load is slow. */
 const READY_MS_MAX = 20_000;
 
+/** What surrounds the graph follows what is done to it after a frame or two. */
+const PAINTED_MS = 60;
+
 /** Height of a row of the graph in CSS pixels. */
 const ROW = 20;
 
@@ -179,6 +182,7 @@ export class GraphPage {
 
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.page.keyboard.press(key);
+    await this.page.waitForTimeout(PAINTED_MS);
   }
 
   /** Presses a key that makes another tree, and waits for that. */

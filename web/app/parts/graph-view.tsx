@@ -2,6 +2,7 @@ import { useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { FlameGraph } from "../../flamegraph/flame-graph.ts";
+import { afterPaint } from "../../flamegraph/measures.ts";
 import { shareText, valueText } from "../../flamegraph/value-text.ts";
 import { onGraphKey } from "../keys.ts";
 import type { PageModel } from "../model.ts";
@@ -26,10 +27,12 @@ function MainGraph({ page }: { page: PageModel }): JSX.Element {
       label: "Flame graph. Arrow keys walk, Enter zooms, slash searches, ? lists all keys.",
       theme: page.theme.value,
       colourBy: page.colourBy.value,
-      zoomed: (node) => page.zoomed(node),
-      selected: (node) => {
-        page.selected.value = node;
-      },
+      // What surrounds the graph follows a frame later, and does not hold its first one up.
+      zoomed: (node) => afterPaint(() => page.zoomed(node)),
+      selected: (node) =>
+        afterPaint(() => {
+          page.selected.value = node;
+        }),
       ready: () => reportReady(graph),
     });
     graph.element.addEventListener("keydown", (event) => onGraphKey(page, graph, event));
