@@ -128,8 +128,8 @@ compile_bpf() {
 
 # The page is as its sources say when nothing that goes into it is younger than the stamp.
 build_page() {
-  stamp=build/web/.setup-stamp
-  if [ -f "$stamp" ]; then
+  stamp=build/.web-stamp
+  if [ -f "$stamp" ] && [ -d build/web ]; then
     younger=$(find web src/profiles src/support package-lock.json -newer "$stamp" -print -quit)
     [ -n "$younger" ] || return 0
   fi

@@ -41,12 +41,14 @@ describe("npm package", async () => {
       "build/bpf/x86_64/on_cpu.bpf.o",
       "build/bpf/arm64/on_cpu.bpf.o",
       "build/web/page.js",
+      "build/web/flamegraph.js",
+      "build/web/types/web/flamegraph/library.d.ts",
       "LICENSE",
       "bpf/LICENSE",
     ]) {
       assert.ok(contents.includes(`package/${path}\n`), path);
     }
-    assert.doesNotMatch(contents, /\.ts$|\.test\.|\/testing\/|testdata|node_modules/m);
+    assert.doesNotMatch(contents, /(?<!\.d)\.ts$|\.test\.|\/testing\/|testdata|node_modules/m);
   });
 
   it("runs in an empty folder by npx", () => {

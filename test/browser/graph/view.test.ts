@@ -26,7 +26,7 @@ describe("the graph on the page", { skip: requirement("chromium") }, () => {
     assert.deepEqual(graph.complaints, []);
   });
 
-  it("has the root on top, and zooms to what is clicked; breadcrumbs and Escape lead back", async () => {
+  it("zooms to what is clicked; breadcrumbs and Escape lead back", async () => {
     await using graph = await open();
     await graph.clickFrame(0, 0.5);
     assert.equal(await graph.selectedName(), "root");
@@ -99,7 +99,7 @@ describe("the graph on the page", { skip: requirement("chromium") }, () => {
     assert.deepEqual(await graph.breadcrumbs(), []);
   });
 
-  it("searches with /, goes from match to match with n, and back to the graph with Enter", async () => {
+  it("searches with /, goes back with Enter, and from match to match with n", async () => {
     await using graph = await open();
     await graph.press("/");
     await graph.page.keyboard.type("walk");
