@@ -37,9 +37,11 @@ musl-gcc         musl-tools   musl-gcc      musl           musl-gcc
 libbpf.so.1      libbpf1      libbpf        libbpf         libbpf1
 '
 
-# What only the tests of the page need.
+# What only the tests need: of the page, and of packed debug information.
 [ "${1:-}" != --tests ] || needs="$needs
 chromium         chromium     chromium      chromium       chromium
+dwz              dwz          dwz           dwz            dwz
+xz               xz-utils     xz            xz             xz
 "
 
 # is_there WHAT: a program on the path, a header or a library.
