@@ -5,7 +5,12 @@ import { describe, it } from "node:test";
 import { packageRoot } from "../src/support/package-root.ts";
 import { faultsOf, importsOf, type SourceFile } from "./support/tidy.ts";
 
-const patterns = ["{src,test,scripts}/**/*.ts", "bpf/**/*.{c,h}", "scripts/*.sh", "Makefile"];
+const patterns = [
+  "{src,test,scripts,web}/**/*.{ts,tsx}",
+  "bpf/**/*.{c,h}",
+  "scripts/*.sh",
+  "Makefile",
+];
 const notOurs = /\/(testdata|generated)\//;
 
 function read(path: string): string {

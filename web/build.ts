@@ -11,7 +11,7 @@
  *     node web/build.ts
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, renameSync, rmSync } from "node:fs";
+import { copyFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type InlineConfig } from "vite";
 
@@ -42,7 +42,7 @@ function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfi
   };
 }
 
-rmSync(outDir, { recursive: true, force: true });
+await rm(outDir, { recursive: true, force: true });
 await build(bundle("app/main.tsx", "page", "iife"));
 await build(bundle("worker/decoders.ts", "decoders", "iife"));
 await build(bundle("flamegraph/library.ts", "flamegraph", "es"));
@@ -50,6 +50,6 @@ const tsc = join(root, "../node_modules/.bin/tsc");
 execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.types.json")], {
   stdio: "inherit",
 });
-copyFileSync(join(root, "index.html"), join(outDir, "index.html"));
-rmSync(built, { recursive: true, force: true });
-renameSync(outDir, built);
+await copyFile(join(root, "index.html"), join(outDir, "index.html"));
+await rm(built, { recursive: true, force: true });
+await rename(outDir, built);
