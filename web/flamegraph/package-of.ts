@@ -7,16 +7,16 @@ export function packageOf(name: string, file: string): string {
 }
 
 function packageOfName(name: string): string | undefined {
+  // Java and .NET: all before Class.method, parted by dots, or in a JVM's own form by slashes.
+  const dotted = /^((?:[a-z_][\w$]*\.)+)[A-Z][\w$]*\.[\w$<]/.exec(name);
+  const slashed = /^((?:[a-z_][\w$]*\/)+)[A-Z][\w$]*\.[\w$<]/.exec(name);
+  const java = dotted?.[1] ?? slashed?.[1];
+  if (java !== undefined) return java.slice(0, -1).replaceAll("/", ".");
   // Go: everything up to the first dot after the last slash, as in net/http.(*conn).serve.
   const go = /^((?:[\w.~-]+\/)*[\w-]+)\.[\w(*]/.exec(name);
   if (go?.[1] !== undefined && !name.includes("::") && isGo(name, go[1])) return go[1];
   // C++ and Rust: the first namespace; what stands around it (templates, <T as X>) is no part.
-  const scoped = /^(?:[\w ]*[ *&])?<?([A-Za-z_]\w*)::/.exec(name);
-  if (scoped?.[1] !== undefined) return scoped[1];
-  // Java and .NET: all but class and method.
-  const dotted = /^((?:[a-z_][\w$]*\.){2,})[\w$<]/.exec(name.replaceAll("/", "."));
-  if (dotted?.[1] !== undefined) return dotted[1].slice(0, -1);
-  return undefined;
+  return /^(?:[\w ]*[ *&])?<?([A-Za-z_]\w*)::/.exec(name)?.[1];
 }
 
 function isGo(name: string, prefix: string): boolean {
