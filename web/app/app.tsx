@@ -33,9 +33,22 @@ export function App({ page }: { page: PageModel }): JSX.Element {
       </main>
       <Details page={page} />
       <p class="notice" role="status" aria-live="polite">
-        {page.isBusy.value ? "Working…" : page.notice.value}
+        {noticeOf(page)}
       </p>
       <Help page={page} />
     </>
   );
+}
+
+/** What the user should know now: of the tree on screen before of what was just done. */
+function noticeOf(page: PageModel): string {
+  if (page.isBusy.value) return "Working…";
+  const tree = page.trees.value?.tree;
+  if (tree !== undefined && (tree.layout?.weight[0] ?? 0) === 0) {
+    return "No samples are left: take away a filter above.";
+  }
+  if (tree?.isCut) {
+    return "The tree is too large: the deepest frames are counted with their callers.";
+  }
+  return page.notice.value;
 }

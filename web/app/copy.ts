@@ -10,9 +10,12 @@ export async function copyName(page: PageModel, graph: FlameGraph): Promise<void
 export async function copyStack(page: PageModel, graph: FlameGraph): Promise<void> {
   const columns = graph.tree?.columns;
   if (columns === undefined) return;
-  const names = graph
-    .path(graph.selected)
-    .map((node) => columns.names[columns.name[node] ?? 0] || "(no name)");
+  // The root stands for all samples and is no function; that of a sandwich is.
+  const path = graph.path(graph.selected);
+  const isFunction = page.state.value.sandwich !== "";
+  const names = (isFunction || path.length === 1 ? path : path.slice(1)).map(
+    (node) => columns.names[columns.name[node] ?? 0] || "(no name)",
+  );
   await copy(page, names.join("\n"), `a stack of ${names.length} frames is copied`);
 }
 

@@ -7,6 +7,9 @@ import type { FlameGraphColumns } from "../../src/profiles/flamegraph/columns.ts
  */
 export function weightsOf(columns: FlameGraphColumns, beforeScale = 1): Float64Array {
   const { total, before } = columns;
-  if (before === undefined) return total;
-  return total.map((after, node) => after + (before.total[node] ?? 0) * beforeScale);
+  // A profile that is itself a difference has negative values, and nothing is that wide.
+  if (before === undefined) {
+    return total.some((value) => value < 0) ? total.map((value) => Math.max(0, value)) : total;
+  }
+  return total.map((after, node) => Math.max(0, after + (before.total[node] ?? 0) * beforeScale));
 }

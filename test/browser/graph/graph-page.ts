@@ -237,19 +237,17 @@ export class GraphPage {
     );
   }
 
-  /** Walks down the widest frames from the root and returns their names. */
+  /** Walks down the widest frames from the root and returns their names, up to a repeated one. */
   async widestPath(): Promise<string[]> {
     await this.canvas.focus();
     await this.press("Home");
-    const names: string[] = [];
-    for (let name = await this.selectedName(); names.at(-1) !== name || names.length < 1; ) {
-      names.push(name);
+    const names = [await this.selectedName()];
+    for (;;) {
       await this.press("ArrowDown");
-      const next = await this.selectedName();
-      if (next === name && (await this.page.evaluate(() => true))) break;
-      name = next;
+      const name = await this.selectedName();
+      if (name === names.at(-1)) return names;
+      names.push(name);
     }
-    return names;
   }
 
   /** Colour of the canvas at a frame, as [red, green, blue]. */

@@ -155,7 +155,28 @@ describe("the graph on the page", { skip: requirement("chromium") }, () => {
     assert.equal(await read(), "handle");
     await graph.press("C");
     await graph.page.waitForTimeout(100);
-    assert.equal(await read(), "root\nmain\nhandle");
+    assert.equal(await read(), "main\nhandle");
+  });
+
+  it("follows a hash that is typed or linked to", async () => {
+    await using graph = await open();
+    await graph.page.evaluate(() => {
+      location.hash = "type=samples&invert=true&q=query";
+    });
+    await graph.page.waitForTimeout(300);
+    await graph.ready();
+    assert.equal((await graph.report())["sampleType"], "samples");
+    assert.match((await graph.page.locator("#found").textContent()) ?? "", /^7, 38\.89 %/);
+    assert.deepEqual((await graph.widestPath()).slice(0, 3), ["root", "visit", "walk"]);
+  });
+
+  it("says when no samples are left", async () => {
+    await using graph = await open("label=thread%3Dnobody");
+    assert.match((await graph.page.locator(".notice").textContent()) ?? "", /No samples are left/);
+    assert.equal((await graph.report())["total"], "0");
+    await graph.clickButton("Reset all");
+    assert.equal((await graph.report())["total"], "1000000000");
+    assert.deepEqual(graph.complaints, []);
   });
 
   it("keeps its whole state in the URL's hash", async () => {
