@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import { type ElfFile, readElf, type Section } from "../../src/symbols/elf/elf-file.ts";
+import { type ElfFile, readElf } from "../../src/symbols/elf/elf-file.ts";
 import { fileAccess } from "../../src/symbols/elf/random-access.ts";
 
 /** Where a section's bytes are in memory. */
@@ -10,15 +10,10 @@ export interface CodeRange {
 
 /** Virtual addresses of a file's .text, read with its own section headers. */
 export function textOf(path: string): CodeRange {
-  return withElf(path, ({ sections, segments }) => {
+  return withElf(path, ({ sections }) => {
     const text = sections.find(({ name }) => name === ".text");
     if (text === undefined) throw new Error(`${path} has no .text`);
-    const segment = segments.find(({ executable, fileOffset, fileSize }) => {
-      const offset = BigInt(text.offset);
-      return executable && offset >= fileOffset && offset < fileOffset + fileSize;
-    });
-    if (segment === undefined) throw new Error(`${path}: no segment has its .text`);
-    return { start: startOf(text, segment), size: text.size };
+    return { start: Number(text.address), size: text.size };
   });
 }
 
@@ -34,10 +29,6 @@ function withElf<Result>(path: string, read: (elf: ElfFile) => Result): Result {
   } finally {
     closeSync(fd);
   }
-}
-
-function startOf(section: Section, segment: { address: bigint; fileOffset: bigint }): number {
-  return Number(segment.address - segment.fileOffset) + section.offset;
 }
 
 /**

@@ -17,6 +17,9 @@ export interface SymbolFiles extends SplitFiles {
   readonly supplementary?: ElfFile | undefined;
 }
 
+/** Answers that are kept of a file; beyond it all are found anew. */
+const ANSWERS_MAX = 200_000;
+
 export interface NamingOptions {
   /** Calls that were inlined are frames of their own. */
   readonly inlines: boolean;
@@ -48,6 +51,8 @@ export class FileSymbols {
   /** In the order in which they are asked; of a stripped file and its debug file. */
   readonly #tables: readonly ElfFile[];
   readonly #stubs: PltStubs;
+  /** By options, by address. */
+  readonly #answers = new Map<number, Map<number, FoundFrames>>();
 
   private constructor(files: SymbolFiles, tables: readonly ElfFile[]) {
     this.#tables = tables;
@@ -77,7 +82,33 @@ export class FileSymbols {
   async find(
     addresses: ArrayLike<bigint>,
     options: NamingOptions,
-    { debugMs = Number.POSITIVE_INFINITY }: Budget = {},
+    budget: Budget = {},
+  ): Promise<FoundFrames[]> {
+    const answers = this.#answersFor(options);
+    const known = Array.from(addresses, (address) => answers.get(Number(address)));
+    const asked = Array.from(addresses).filter((_, index) => known[index] === undefined);
+    if (asked.length === 0) return known as FoundFrames[];
+    const found = await this.#findNew(asked, options, budget);
+    for (const [index, address] of asked.entries()) {
+      const answer = found[index] as FoundFrames;
+      const place = Number(address);
+      // What was not looked at for want of time is asked again.
+      if (answer.high > 0 && Number.isSafeInteger(place)) answers.set(place, answer);
+    }
+    if (answers.size > ANSWERS_MAX) answers.clear();
+    let next = 0;
+    return known.map((answer) => answer ?? (found[next++] as FoundFrames));
+  }
+
+  #answersFor({ inlines, demangle }: NamingOptions): Map<number, FoundFrames> {
+    const key = (inlines ? 1 : 0) + (demangle ? 2 : 0);
+    return this.#answers.getOrInsertComputed(key, () => new Map());
+  }
+
+  async #findNew(
+    addresses: readonly bigint[],
+    options: NamingOptions,
+    { debugMs = Number.POSITIVE_INFINITY }: Budget,
   ): Promise<FoundFrames[]> {
     const symbols = this.#symbolsAt(addresses);
     const debugged = this.#debugFramesAt(addresses, options.inlines, debugMs);

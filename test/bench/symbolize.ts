@@ -1,0 +1,125 @@
+import { closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../../src/support/package-root.ts";
+import { type ElfFile, readElf } from "../../src/symbols/elf/elf-file.ts";
+import { fileAccess } from "../../src/symbols/elf/random-access.ts";
+import { FileSymbols } from "../../src/symbols/native/file-symbols.ts";
+import { randomAddresses, textOf } from "../consensus/addresses.ts";
+import { costOf } from "./command-cost.ts";
+import { largeCppProgram } from "./large-cpp.ts";
+import { median, printTable } from "./markdown-table.ts";
+
+/**
+ * What naming addresses costs: whole processes beside llvm-symbolizer and addr2line in one run, and
+ * this program when it is warm. Other files than the generated one are given as arguments, as
+ * libjvm's debug file.
+ */
+
+const RUNS = 5;
+const FEW = 1000;
+const MANY = 100_000;
+const SEED = 7;
+const NAMING = { inlines: true, demangle: true };
+
+const folder = mkdtempSync(join(tmpdir(), "obsforge-bench-"));
+try {
+  const program = largeCppProgram();
+  for (const path of [program, ...process.argv.slice(2)]) await compareProcesses(path);
+  await measureWarm(program);
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+async function compareProcesses(path: string): Promise<void> {
+  const rows: string[][] = [];
+  const version = await medianCost([join(packageRoot(), "bin/obsforge"), "--version"]);
+  for (const count of [FEW, MANY]) {
+    const input = join(folder, `addresses-${count}`);
+    writeFileSync(input, linesOf(addressesOf(path, count)));
+    for (const [name, command] of Object.entries(commandsFor(path))) {
+      const cost = await medianCost(["sh", "-c", `${command} < ${input}`]);
+      const own = name === "obsforge" ? version.cpuSeconds : 0;
+      const cells = [(cost.cpuSeconds - own).toFixed(2), cost.peakMb.toFixed(0)];
+      rows.push([name, count.toLocaleString("en"), ...cells]);
+    }
+  }
+  const head = ["", "addresses", "CPU s", "peak MB"];
+  printTable(`Addresses of ${path}, each in a fresh process`, head, rows);
+}
+
+function commandsFor(path: string): Record<string, string> {
+  const cache = `OBSFORGE_CACHE_DIR=${folder}/cache`;
+  const own = join(packageRoot(), "bin/obsforge");
+  return {
+    obsforge: `${cache} exec ${own} symbolize --binary ${path} --stdin --json`,
+    "llvm-symbolizer": `exec llvm-symbolizer --output-style=JSON -e ${path}`,
+    addr2line: `exec addr2line -iafC -e ${path}`,
+  };
+}
+
+async function medianCost(
+  command: readonly string[],
+): Promise<{ readonly cpuSeconds: number; readonly peakMb: number }> {
+  const costs = [];
+  for (let run = 0; run < RUNS; run++) costs.push(await costOf(command));
+  return {
+    cpuSeconds: median(costs.map(({ cpuSeconds }) => cpuSeconds)),
+    peakMb: Math.max(...costs.map(({ peakMb }) => peakMb)),
+  };
+}
+
+/** A process that has named other files before, as the agent has. */
+async function measureWarm(path: string): Promise<void> {
+  const few = addressesOf(path, FEW);
+  const many = addressesOf(path, MANY);
+  for (let run = 0; run < 2; run++) await cpuOf(path, many);
+  const unseen = await Promise.all(
+    Array.from({ length: RUNS }, async (_, run) => {
+      const copy = join(folder, `copy-${run}`);
+      copyFileSync(path, copy);
+      return copy;
+    }),
+  );
+  const firsts: number[] = [];
+  for (const copy of unseen) firsts.push((await cpuOf(copy, few)).first);
+  const whole = await cpuOf(path, many);
+  const rows = [
+    ["1,000 in a file not seen before, CPU s", median(firsts).toFixed(3)],
+    ["100,000 in a file not seen before, CPU s", whole.first.toFixed(2)],
+    ["the same again, addresses a second", Math.round(MANY / whole.again).toLocaleString("en")],
+  ];
+  printTable("A process that runs already", ["", ""], rows);
+}
+
+async function cpuOf(
+  path: string,
+  addresses: readonly number[],
+): Promise<{ readonly first: number; readonly again: number }> {
+  const asked = addresses.map(BigInt);
+  const fd = openSync(path, "r");
+  try {
+    const elf: ElfFile = readElf(fileAccess(fd, path));
+    const symbols = await FileSymbols.open({ elf });
+    const first = await cpuSeconds(() => symbols.find(asked, NAMING));
+    const again = await cpuSeconds(() => symbols.find(asked, NAMING));
+    return { first, again };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function cpuSeconds(work: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+function addressesOf(path: string, count: number): number[] {
+  return randomAddresses(textOf(path), count, SEED);
+}
+
+function linesOf(addresses: readonly number[]): string {
+  return addresses.map((address) => `0x${address.toString(16)}\n`).join("");
+}
