@@ -1,6 +1,7 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { FlameGraph, FlameTree } from "../flamegraph/flame-graph.ts";
 import type { ColourMode } from "../flamegraph/frame-colours.ts";
+import { afterPaint } from "../flamegraph/measures.ts";
 import type { Theme } from "../flamegraph/palette.ts";
 import { patternOf, type SearchResult } from "../flamegraph/search.ts";
 import type { EngineClient } from "../worker/client.ts";
@@ -8,6 +9,7 @@ import type { ProfileInfo, TreeRequest, Trees } from "../worker/protocol.ts";
 import type { TopTable } from "../worker/top-table.ts";
 import { decodeFiles } from "./decode-files.ts";
 import { hashOf, stateOf } from "./hash.ts";
+import { reportReady } from "./report.ts";
 import { startState, type ViewState } from "./view-state.ts";
 
 /** What of the state decides which tree is shown. */
@@ -185,14 +187,19 @@ export class PageModel {
     if (turn !== this.#lastBuild) return;
     const zoom = this.#isFirst ? this.state.value.zoom : 0;
     this.#isFirst = false;
+    this.#graph?.show(trees.tree, zoom);
+    // What surrounds the graph follows when its first frame is painted.
+    await painted();
+    if (turn !== this.#lastBuild) return;
     batch(() => {
       this.problem.value = "";
       this.trees.value = trees;
       this.selected.value = zoom;
       this.found.value = undefined;
+      this.zoomed(this.#graph?.zoomed ?? 0);
     });
-    this.#graph?.show(trees.tree, zoom);
-    this.zoomed(this.#graph?.zoomed ?? 0);
+    await painted();
+    if (turn === this.#lastBuild && this.#graph !== undefined) reportReady(this.#graph);
     if (this.state.value.q !== "") await this.#search(performance.now());
     this.table.value = await this.#engine.ask("top", {});
   }
@@ -236,6 +243,14 @@ export class PageModel {
     const hash = hashOf(this.state.value);
     history.replaceState(null, "", `#${hash}`);
   }
+}
+
+/** Waits for the next painted frame; a page that is not seen paints none. */
+async function painted(): Promise<void> {
+  if (document.hidden) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  afterPaint(resolve);
+  await promise;
 }
 
 /** The tree on screen. */

@@ -1,8 +1,8 @@
 import type { FlameGraph } from "../flamegraph/flame-graph.ts";
 
 /**
- * What the page tells on its root element once the first frame is painted, so that anyone can
- * wait for it and read it from outside.
+ * What the page tells on its root element once the first frame is painted and what surrounds the
+ * graph is there, so that anyone can wait for it and read it from outside.
  */
 export function reportReady(graph: FlameGraph): void {
   const { tree } = graph;

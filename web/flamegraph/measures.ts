@@ -17,12 +17,20 @@ export function afterPaint(work: () => void): void {
   requestAnimationFrame(() => afterFrame(work));
 }
 
-/** A message that is posted while a frame is drawn is delivered after it is painted. */
+/**
+ * A message that is posted while a frame is drawn is delivered after it is painted. While the
+ * graph moves the next frame may begin before the message is: that is after the painting, too.
+ */
 function afterFrame(work: () => void): void {
   const channel = new MessageChannel();
-  channel.port1.onmessage = () => {
+  let isDone = false;
+  const done = (): void => {
+    if (isDone) return;
+    isDone = true;
     channel.port1.close();
     work();
   };
+  channel.port1.onmessage = done;
   channel.port2.postMessage(undefined);
+  requestAnimationFrame(done);
 }

@@ -50,6 +50,8 @@ export class Painter {
 
   constructor(context: CanvasRenderingContext2D) {
     this.#context = context;
+    // The font is found and measured before the first frame has to be painted.
+    this.#textFit(devicePixelRatio);
   }
 
   paint(frames: VisibleFrames, look: FrameLook, scene: Scene): void {

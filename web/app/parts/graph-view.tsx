@@ -6,7 +6,6 @@ import { afterPaint } from "../../flamegraph/measures.ts";
 import { shareText, valueText } from "../../flamegraph/value-text.ts";
 import { onGraphKey } from "../keys.ts";
 import type { PageModel } from "../model.ts";
-import { reportReady } from "../report.ts";
 
 /** The graph, and in a sandwich the callers above it. */
 export function GraphView({ page }: { page: PageModel }): JSX.Element {
@@ -33,7 +32,6 @@ function MainGraph({ page }: { page: PageModel }): JSX.Element {
         afterPaint(() => {
           page.selected.value = node;
         }),
-      ready: () => reportReady(graph),
     });
     graph.element.addEventListener("keydown", (event) => onGraphKey(page, graph, event));
     page.attach(graph);
