@@ -35,6 +35,7 @@ describe("the look of the page", { skip: requirement("chromium") }, () => {
       options: { hash: "show=both" },
       profiles: [profile, sampleProfile(serviceAfter)],
     },
+    { name: "colours of types", options: { hash: "colour=type" }, profiles: [profile] },
     { name: "a sandwich", options: { hash: "sandwich=query" }, profiles: [profile] },
     { name: "nothing open", options: {}, profiles: [] },
   ] as const) {
@@ -67,6 +68,8 @@ describe("the look of the page", { skip: requirement("chromium") }, () => {
       const colours = await Promise.all(places.map(([level, part]) => graph.colourAt(level, part)));
       seen.add(JSON.stringify(colours));
       if (mode === "type") {
+        const legend = await graph.page.getByRole("list", { name: "Colours" }).textContent();
+        assert.equal(legend, "not knownnativekernelJITinlined");
         assert.deepEqual(colours[0], colours[1], "both are native");
         assert.notDeepEqual(colours[1], colours[2], "one is the kernel's");
         assert.notDeepEqual(colours[1], colours[3], "one is JIT code");

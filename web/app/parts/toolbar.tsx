@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { colourModes } from "../../flamegraph/frame-colours.ts";
-import { CHANGE_STEPS, paletteOf, UNCHANGED } from "../../flamegraph/palette.ts";
 import { toggleTheme } from "../keys.ts";
 import { chosenOf, type PageModel } from "../model.ts";
 import { ExportMenu } from "./export-menu.tsx";
+import { Legend } from "./legend.tsx";
 import { SearchBox } from "./search-box.tsx";
 
 /** Everything that is chosen with the mouse; each has a key or is reached with Tab. */
@@ -23,6 +23,7 @@ export function Toolbar({ page }: { page: PageModel }): JSX.Element {
       />
       <ColourChoice page={page} />
       {page.info.value?.isDifference && <DifferenceChoice page={page} />}
+      <Legend page={page} />
       <LabelChoice page={page} />
       <Choice
         name="Show"
@@ -132,30 +133,6 @@ function ColourChoice({ page }: { page: PageModel }): JSX.Element {
 }
 
 function DifferenceChoice({ page }: { page: PageModel }): JSX.Element {
-  const { frames } = paletteOf(page.theme.value);
-  const swatch = (place: number, text: string): JSX.Element => (
-    <span class="legend">
-      <svg width="12" height="12" aria-hidden="true">
-        <rect width="12" height="12" fill={frames[place]} />
-      </svg>
-      {text}
-    </span>
-  );
-  return (
-    <>
-      <DifferenceScaleChoice page={page} />
-      {page.colourBy.value === "difference" && (
-        <>
-          {swatch(UNCHANGED - CHANGE_STEPS, "less, − vanished")}
-          {swatch(UNCHANGED, "unchanged")}
-          {swatch(UNCHANGED + CHANGE_STEPS, "more, + new")}
-        </>
-      )}
-    </>
-  );
-}
-
-function DifferenceScaleChoice({ page }: { page: PageModel }): JSX.Element {
   return (
     <Choice
       name="Difference"
