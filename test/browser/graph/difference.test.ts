@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { requirement } from "../../support/requirements.ts";
-import { GraphPage, useBrowser } from "./graph-page.ts";
+import { useBrowser } from "../browser.ts";
+import { GraphPage } from "./graph-page.ts";
 import { sampleProfile, service, serviceAfter } from "./sample-profile.ts";
 
 describe("the difference of two profiles", { skip: requirement("chromium") }, () => {

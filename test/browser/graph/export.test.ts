@@ -6,7 +6,8 @@ import { decodePprof } from "../../../src/profiles/pprof/decode.ts";
 import { resolvedSamples } from "../../../src/profiles/resolved.ts";
 import { FILE_LIMITS } from "../../../src/support/limits.ts";
 import { requirement } from "../../support/requirements.ts";
-import { GraphPage, useBrowser } from "./graph-page.ts";
+import { useBrowser } from "../browser.ts";
+import { GraphPage } from "./graph-page.ts";
 import { sampleProfile, service } from "./sample-profile.ts";
 
 describe("what is exported from the page", { skip: requirement("chromium") }, () => {

@@ -2,15 +2,12 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
-import { after, before } from "node:test";
 import { deflateRawSync } from "node:zlib";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { FlameProfile } from "../../../src/profiles/flamegraph/columns.ts";
 import { encodeFlameProfile } from "../../../src/profiles/flamegraph/encoding.ts";
 import { packageRoot } from "../../../src/support/package-root.ts";
-
-/** A page is ready long before; a machine under load is slow. */
-const READY_MS_MAX = 20_000;
+import { READY_MS_MAX } from "../browser.ts";
 
 /** What surrounds the graph follows what is done to it after a frame or two. */
 const PAINTED_MS = 60;
@@ -70,27 +67,6 @@ export class PageServer {
       response.end(await readFile(join(packageRoot(), "build/web", path)));
     }
   }
-}
-
-/** One browser for the tests of a file. Call it inside `describe`. */
-export function useBrowser(): () => Browser {
-  let browser: Browser | undefined;
-  before(async () => {
-    browser = await chromium.launch({
-      executablePath: "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
-  });
-  after(async () => await browser?.close());
-  return () => {
-    if (browser === undefined) throw new Error("the browser is not there yet");
-    return browser;
-  };
 }
 
 /** A page with a graph, and what a person does to it. */

@@ -6,7 +6,8 @@ import { packageRoot } from "../../../src/support/package-root.ts";
 import { requirement } from "../../support/requirements.ts";
 import { runCommand } from "../../support/run-command.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
-import { GraphPage, useBrowser } from "./graph-page.ts";
+import { useBrowser } from "../browser.ts";
+import { GraphPage } from "./graph-page.ts";
 import { sampleProfile, service } from "./sample-profile.ts";
 
 /** What another program that uses the graph looks like. */

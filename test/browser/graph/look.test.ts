@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, it } from "node:test";
 import { requirement } from "../../support/requirements.ts";
-import { GraphPage, useBrowser } from "./graph-page.ts";
+import { useBrowser } from "../browser.ts";
+import { GraphPage } from "./graph-page.ts";
 import { deepProfile, sampleProfile, service, serviceAfter } from "./sample-profile.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");

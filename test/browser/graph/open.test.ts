@@ -4,7 +4,8 @@ import { decodeFolded } from "../../../src/profiles/folded/decode.ts";
 import { encoderOf } from "../../../src/profiles/formats.ts";
 import { FILE_LIMITS } from "../../../src/support/limits.ts";
 import { requirement } from "../../support/requirements.ts";
-import { GraphPage, useBrowser } from "./graph-page.ts";
+import { useBrowser } from "../browser.ts";
+import { GraphPage } from "./graph-page.ts";
 import { sampleProfile, service } from "./sample-profile.ts";
 
 interface DroppedFile {
