@@ -20,12 +20,12 @@ export async function runDiff(
   if (beforePath === STANDARD_STREAM && afterPath === STANDARD_STREAM) {
     throw new CollectorError("CONFIG_INVALID", "only one of both can come from standard input");
   }
-  const before = { batch: await readProfile(beforePath, flags.from), title: titleOf(beforePath) };
-  const after = { batch: await readProfile(afterPath, flags.from), title: titleOf(afterPath) };
+  const before = { batch: await readProfile(beforePath, flags.from), name: titleOf(beforePath) };
+  const after = { batch: await readProfile(afterPath, flags.from), name: titleOf(afterPath) };
   await writeDifference(before, after, {
     path: flags.output,
     format,
-    title: flags.title ?? `${before.title} → ${after.title}`,
+    title: flags.title ?? `${before.name} → ${after.name}`,
     type: flags.type,
     width: flags.width ?? SVG_WIDTH,
     invert: flags.invert ?? false,

@@ -64,30 +64,34 @@ export function requireFlameFormat(path: string, name: string | undefined): Flam
 
 /** Writes the flame graph of a batch. */
 export async function writeFlameGraph(batch: ProfileBatch, output: FlameOutput): Promise<void> {
-  const profile = withTypeFirst(flameProfileOf(batch, output.title), output.type);
-  await writeFlames([profile], output);
+  await writeFlames([{ batch, name: output.title }], output);
+}
+
+/** A batch and the name of the file it came from. */
+export interface NamedBatch {
+  readonly batch: ProfileBatch;
+  readonly name: string;
 }
 
 /** Writes the difference of two batches. */
 export async function writeDifference(
-  before: { readonly batch: ProfileBatch; readonly title: string },
-  after: { readonly batch: ProfileBatch; readonly title: string },
+  before: NamedBatch,
+  after: NamedBatch,
   output: FlameOutput,
 ): Promise<void> {
-  const [first, second] = [before, after].map(({ batch, title }) =>
-    withTypeFirst(flameProfileOf(batch, title), output.type),
-  );
-  await writeFlames([first as FlameProfile, second as FlameProfile], output);
+  await writeFlames([before, after], output);
 }
 
-async function writeFlames(profiles: readonly FlameProfile[], output: FlameOutput): Promise<void> {
-  const [first, second] = profiles;
+async function writeFlames(batches: readonly NamedBatch[], output: FlameOutput): Promise<void> {
+  const profiles = batches.map(({ batch, name }) => ({
+    name,
+    profile: withTypeFirst(flameProfileOf(batch, output.title), name, output.type),
+  }));
+  const [first, second] = profiles.map(({ profile }) => profile) as [FlameProfile, FlameProfile?];
   // Also for HTML, so that profiles that cannot be compared are refused here and not in a page.
-  const shown = second === undefined ? first : comparedProfiles(first as FlameProfile, second);
+  const shown = second === undefined ? first : comparedProfiles(first, second);
   const text =
-    output.format === "html"
-      ? await flameHtml(output.title, profiles)
-      : picture(shown as FlameProfile, output);
+    output.format === "html" ? await flameHtml(output.title, profiles) : picture(shown, output);
   await writeOutput(output.path, new TextEncoder().encode(text));
 }
 
@@ -104,14 +108,18 @@ function picture(profile: FlameProfile, output: FlameOutput): string {
 }
 
 /** @throws CollectorError CONFIG_INVALID  there is no such sample type; names all there are */
-function withTypeFirst(profile: FlameProfile, name: string | undefined): FlameProfile {
+function withTypeFirst(
+  profile: FlameProfile,
+  source: string,
+  name: string | undefined,
+): FlameProfile {
   if (name === undefined) return profile;
   const first = profile.types.find((type) => type.name === name);
   if (first === undefined) {
     const names = profile.types.map((type) => type.name).join(", ");
     throw new CollectorError(
       "CONFIG_INVALID",
-      `${profile.title} has no sample type "${name}", only ${names}`,
+      `${source} has no sample type "${name}", only ${names}`,
     );
   }
   return { ...profile, types: [first, ...profile.types.filter((type) => type !== first)] };

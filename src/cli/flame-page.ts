@@ -35,20 +35,25 @@ export function pageBytes(profile: FlameProfile): Promise<Buffer> {
   return deflated(encodeFlameProfile(profile), { level: DEFLATE_LEVEL });
 }
 
+/** A profile, and what it is called where there are several. */
+export interface NamedProfile {
+  readonly name: string;
+  readonly profile: FlameProfile;
+}
+
 /**
  * One file that shows a profile, or two as a difference, and asks no network for anything: its
  * policy allows just the script and the style that are in it, by their hashes.
  *
  * @param profiles  one, or before and after
  */
-export async function flameHtml(title: string, profiles: readonly FlameProfile[]): Promise<string> {
+export async function flameHtml(title: string, profiles: readonly NamedProfile[]): Promise<string> {
   const script = inElement(await pageFile("page.js"));
   const style = await pageFile("page.css");
   const data = await Promise.all(
-    profiles.map(async (profile) => {
-      const name = escapedHtml(profile.title);
+    profiles.map(async ({ name, profile }) => {
       const base64 = (await pageBytes(profile)).toString("base64");
-      return `<script type="${EMBEDDED_PROFILE_TYPE}" data-name="${name}">${base64}</script>`;
+      return `<script type="${EMBEDDED_PROFILE_TYPE}" data-name="${escapedHtml(name)}">${base64}</script>`;
     }),
   );
   return `<!doctype html>

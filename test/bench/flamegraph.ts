@@ -119,7 +119,7 @@ for (const nodes of [1e4, 1e5, 1e6]) {
   const made = buildTree(profile).columns.name.length;
   const buildMs = performance.now() - startMs;
   const path = join(folder, `${nodes}.html`);
-  writeFileSync(path, await flameHtml("bench", [profile]));
+  writeFileSync(path, await flameHtml("bench", [{ name: "bench", profile }]));
   server.files.set("/tree.json", nestedTree(profile));
   server.files.set("/profile.speedscope.json", encodeSpeedscope(batch));
   const ours = await repeated(RUNS, () => ownTimes(browser, path));
