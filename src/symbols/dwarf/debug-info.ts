@@ -20,6 +20,8 @@ export interface DebugFrame {
   readonly column?: number;
 }
 
+/** Rows of line tables that are kept; 40 MB. Addresses that come sorted need one unit at a time. */
+const ROWS_KEPT_MAX = 2_000_000;
 /** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
 const SPLIT_LOOKS_MAX = 64;
 
@@ -45,6 +47,8 @@ export class DebugInfo {
   readonly #split: SplitUnits;
   readonly #names: FunctionNames;
   readonly #functions = new Map<number, UnitFunctions | undefined>();
+  /** Of the line tables in `#functions`. */
+  #rows = 0;
   #index: AddressIndex | undefined;
   /** The index knows what .debug_aranges leaves out, too. */
   #isComplete = false;
@@ -115,6 +119,11 @@ export class DebugInfo {
   #functionsOf(index: number): UnitFunctions | undefined {
     if (this.#functions.has(index)) return this.#functions.get(index);
     const functions = this.#openUnit(index);
+    this.#rows += functions?.rowCount ?? 0;
+    if (this.#rows > ROWS_KEPT_MAX) {
+      this.#functions.clear();
+      this.#rows = functions?.rowCount ?? 0;
+    }
     this.#functions.set(index, functions);
     return functions;
   }

@@ -13,6 +13,9 @@ const ABBREVIATION_TABLES_MAX = 4096;
 /** Bytes of a section that is read whole: .debug_abbrev of a browser has 20 MB. */
 const WHOLE_SECTION_BYTES_MAX = 256 * 1024 * 1024;
 
+/** Units whose memory is kept for others: garbage of such a size waits long for its collection. */
+const SPARE_MAX = 64;
+
 /** Where in each section a unit's part begins: 0 but in a .dwp file. */
 export interface Contributions {
   readonly abbrev: number;
@@ -35,6 +38,9 @@ export class DwarfFile {
   readonly #strings = new Map<string, StringSection | undefined>();
   readonly #abbreviations = new Map<string, AbbreviationTable>();
   #headers: readonly UnitHeader[] | undefined;
+  /** Memory of units that are not held any more, the smallest first. */
+  readonly #spare: ArrayBuffer[] = [];
+  #takenBytes = 0;
 
   constructor(elf: ElfFile, { isSplit = false, space, supplementary }: DwarfFileOptions = {}) {
     this.elf = elf;
@@ -115,6 +121,32 @@ export class DwarfFile {
   }
   readonly #whole = new Map<string, Uint8Array>();
 
+  /** Of units, that were not given back. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** The bytes of a unit, to be given back: they are read into the memory of others before. */
+  takeUnit(offset: number, length: number): Uint8Array {
+    const info = this.section("info");
+    if (info === undefined) return new Uint8Array(0);
+    if (info.isInMemory) return info.read(offset, length);
+    this.#takenBytes += length;
+    const index = this.#spare.findIndex(({ byteLength }) => byteLength >= length);
+    const found = index < 0 ? undefined : this.#spare.splice(index, 1)[0];
+    const bytes = new Uint8Array(found ?? new ArrayBuffer(roundedUp(length)), 0, length);
+    info.readInto(bytes, offset);
+    return bytes;
+  }
+
+  giveUnit(bytes: Uint8Array): void {
+    const isOwn = this.section("info")?.isInMemory === false;
+    if (isOwn) this.#takenBytes -= bytes.length;
+    if (!isOwn || this.#spare.length >= SPARE_MAX) return;
+    this.#spare.push(bytes.buffer as ArrayBuffer);
+    this.#spare.sort((a, b) => a.byteLength - b.byteLength);
+  }
+
   #stringSection(name: "str" | "line_str"): StringSection {
     const known = this.#strings.get(name);
     if (known !== undefined) return known;
@@ -125,6 +157,11 @@ export class DwarfFile {
     this.#strings.set(name, strings);
     return strings;
   }
+}
+
+/** So that most units fit into what others had. */
+function roundedUp(length: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(length, 65_536)));
 }
 
 interface DwarfFileOptions {

@@ -57,8 +57,9 @@ export class LineTable {
     this.#run(unit);
   }
 
+  /** Rows for which there is room. */
   get rowCount(): number {
-    return this.#count;
+    return this.#addresses.length;
   }
 
   /** A file of the program by its number. */

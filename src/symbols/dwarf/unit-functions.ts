@@ -32,6 +32,11 @@ export class UnitFunctions {
     this.#lines = lineTableOf(place.lines ?? place.units.unit(place.index));
   }
 
+  /** Of its line table. */
+  get rowCount(): number {
+    return this.#lines?.rowCount ?? 0;
+  }
+
   framesAt(address: number, wantsInlines: boolean): readonly DebugFrame[] {
     const found = this.#functionAt(address);
     const place = this.#lines?.find(address);

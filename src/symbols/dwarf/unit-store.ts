@@ -8,7 +8,7 @@ import type { UnitHeader } from "./unit-header.ts";
 import { scanUnit, type UnitScan } from "./unit-scan.ts";
 
 /** Bytes of units that are held at once. */
-const HELD_BYTES_MAX = 64 * 1024 * 1024;
+const HELD_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The units of one file, each read when it is needed. */
 export class UnitStore implements UnitFinder {
@@ -17,7 +17,6 @@ export class UnitStore implements UnitFinder {
   readonly #units = new Map<number, Unit>();
   readonly #scans = new Map<number, UnitScan>();
   readonly #deep = new Set<number>();
-  #heldBytes = 0;
 
   constructor(file: DwarfFile) {
     this.file = file;
@@ -59,6 +58,7 @@ export class UnitStore implements UnitFinder {
   loaded(index: number): LoadedUnit {
     const unit = this.unit(index);
     const scan = this.#scans.get(index) ?? this.#scanNow(index, unit, false);
+    if (this.file.takenBytes > HELD_BYTES_MAX) this.#releaseAllBut(unit);
     return { unit, scan };
   }
 
@@ -84,11 +84,8 @@ export class UnitStore implements UnitFinder {
   }
 
   #scanNow(index: number, unit: Unit, isDeep: boolean): UnitScan {
-    const before = unit.heldBytes;
     const scan = scanUnit(unit, isDeep);
     this.#scans.set(index, scan);
-    this.#heldBytes += unit.heldBytes - before;
-    if (this.#heldBytes > HELD_BYTES_MAX) this.#releaseAllBut(unit);
     return scan;
   }
 
@@ -96,7 +93,6 @@ export class UnitStore implements UnitFinder {
     for (const unit of this.#units.values()) {
       if (unit !== kept) unit.release();
     }
-    this.#heldBytes = kept.heldBytes;
   }
 }
 

@@ -37,6 +37,8 @@ export class Unit {
   readonly #contributions: Contributions;
   /** Of the first entry. */
   readonly root: RootValues;
+  /** Its first bytes, which stay. */
+  #head: Uint8Array = new Uint8Array(0);
   #bytes: Uint8Array | undefined;
 
   constructor(file: DwarfFile, header: UnitHeader, split?: SplitFrom) {
@@ -58,16 +60,13 @@ export class Unit {
   cursor(at: number): DwarfCursor {
     const { offset, end } = this.header;
     if (end - offset > UNIT_BYTES_MAX) throw malformed(this.name, `has ${end - offset} bytes`);
-    this.#bytes ??= this.file.section("info")?.read(offset, end - offset) ?? new Uint8Array(0);
+    this.#bytes ??= this.file.takeUnit(offset, end - offset);
     return new DwarfCursor(this.#bytes, this.name, this.encoding.littleEndian, at);
   }
 
-  /** Bytes that are held; `release` lets go of them. */
-  get heldBytes(): number {
-    return this.#bytes?.length ?? 0;
-  }
-
+  /** No cursor over it may be used after that: its memory is another unit's soon. */
   release(): void {
+    if (this.#bytes !== undefined) this.file.giveUnit(this.#bytes);
     this.#bytes = undefined;
   }
 
@@ -115,10 +114,14 @@ export class Unit {
 
   /** An address by the form of its attribute; NO_ADDRESS where the code is gone. */
   address(form: number, value: number): number {
-    if (form === dw.DW_FORM_addr) {
-      return this.file.space.read(this.cursor(value), this.encoding.addressBytes);
-    }
-    return this.indexedAddress(value);
+    if (form !== dw.DW_FORM_addr) return this.indexedAddress(value);
+    const { addressBytes, littleEndian } = this.encoding;
+    // Most units are asked only where they begin.
+    const cursor =
+      value + addressBytes <= this.#head.length
+        ? new DwarfCursor(this.#head, this.name, littleEndian, value)
+        : this.cursor(value);
+    return this.file.space.read(cursor, addressBytes);
   }
 
   /** An address of .debug_addr, which a skeleton has for the unit that was split off it. */
@@ -228,8 +231,8 @@ export class Unit {
     const length = Math.min(end - offset, ROOT_BYTES);
     const values = new DieValues();
     try {
-      const bytes = section?.read(offset, length) ?? new Uint8Array(0);
-      this.#readRootFrom(bytes, headerBytes, values);
+      this.#head = section?.read(offset, length) ?? this.#head;
+      this.#readRootFrom(this.#head, headerBytes, values);
     } catch {
       this.#readRootFrom(this.cursor(0).bytes, headerBytes, values);
     }

@@ -32,6 +32,10 @@ export interface SectionData {
    * @throws LIMIT_EXCEEDED   it is larger than any that is real
    */
   read(offset: number, length: number): Uint8Array;
+  /** As `read`, of as many bytes as `target` has, into it. */
+  readInto(target: Uint8Array, offset: number): void;
+  /** What `read` gives is a view: no memory is taken for it. */
+  readonly isInMemory: boolean;
 }
 
 /**
@@ -59,6 +63,11 @@ function plainSection({ access }: ElfFile, { name, offset, size }: Section): Sec
       requireInside(this, at, length, access.name);
       return access.read(offset + at, length);
     },
+    readInto(target, at) {
+      requireInside(this, at, target.length, access.name);
+      access.readInto(target, offset + at);
+    },
+    isInMemory: false,
   };
 }
 
@@ -117,6 +126,10 @@ function decompressedSection(
       whole ??= decompress(access.read(body.offset, body.size), { kind, size }, where);
       return whole.subarray(at, at + length);
     },
+    readInto(target, at) {
+      target.set(this.read(at, target.length));
+    },
+    isInMemory: true,
   };
 }
 
