@@ -52,7 +52,7 @@ export const keyBindings: readonly KeyBinding[] = [
   {
     keys: ["s"],
     does: "sandwich: callers and callees of the frame",
-    run: (page, graph) => page.set({ sandwich: graph.selectedName }),
+    run: (page, graph) => page.sandwich(graph),
   },
   {
     keys: ["r"],
@@ -62,17 +62,17 @@ export const keyBindings: readonly KeyBinding[] = [
   {
     keys: ["f"],
     does: "focus: only stacks with this function",
-    run: (page, graph) => page.transform("focus", graph.selectedName),
+    run: (page, graph) => page.transform("focus", graph),
   },
   {
     keys: ["h"],
     does: "hide this function; its callees move up",
-    run: (page, graph) => page.transform("hide", graph.selectedName),
+    run: (page, graph) => page.transform("hide", graph),
   },
   {
     keys: ["x"],
     does: "remove the stacks with this function",
-    run: (page, graph) => page.transform("remove", graph.selectedName),
+    run: (page, graph) => page.transform("remove", graph),
   },
   { keys: ["c"], does: "copy the name", run: (page, graph) => copyName(page, graph) },
   { keys: ["C"], does: "copy the stack", run: (page, graph) => copyStack(page, graph) },

@@ -145,11 +145,31 @@ export class PageModel {
   }
 
   /** Adds a pattern of exactly this frame's name to what is hidden, focused or removed. */
-  async transform(kind: "hide" | "focus" | "remove", name: string): Promise<void> {
+  async transform(kind: "hide" | "focus" | "remove", graph: FlameGraph): Promise<void> {
+    const name = this.#functionName(graph);
+    if (name === undefined) return;
     const pattern = `^${RegExp.escape(name)}$`;
     const patterns = this.state.value[kind];
     if (patterns.includes(pattern)) return;
     await this.set({ [kind]: [...patterns, pattern] });
+  }
+
+  /** Shows the callers and callees of the frame with the focus. */
+  async sandwich(graph: FlameGraph): Promise<void> {
+    const name = this.#functionName(graph);
+    if (name !== undefined) await this.set({ sandwich: name });
+  }
+
+  /** The selected function; undefined for the root and for labels, which are none. */
+  #functionName(graph: FlameGraph): string | undefined {
+    const { root, sandwich } = this.state.value;
+    const node = graph.selected;
+    const isLabel = root !== "" && graph.path(node).length === 2;
+    if (isLabel || (node === 0 && sandwich === "")) {
+      this.notice.value = `${graph.selectedName} is no function: select one below it`;
+      return undefined;
+    }
+    return graph.selectedName;
   }
 
   /** The name of the frame with the focus. */

@@ -2,7 +2,7 @@ import type { FlameGraphColumns } from "../../src/profiles/flamegraph/columns.ts
 import { describeFrame, type FrameDescription, sentenceOf } from "./describe.ts";
 import { presenceOf } from "./difference.ts";
 import { type ColourMode, FrameColours } from "./frame-colours.ts";
-import { type Layout, layoutOf } from "./layout.ts";
+import { type Layout, layoutOf, levelOf } from "./layout.ts";
 import { type MeasureName, measureToPaint } from "./measures.ts";
 import { type FrameLook, Painter } from "./painter.ts";
 import { type Palette, paletteOf, type Theme } from "./palette.ts";
@@ -158,7 +158,9 @@ export class FlameGraph {
     this.#selected = this.#valid(node);
     this.#viewport.reveal(this.#selected);
     const described = this.describe(this.#selected);
-    if (described !== undefined) this.#stage.say(sentenceOf(described));
+    if (described !== undefined) {
+      this.#stage.say(`${sentenceOf(described)}, ${this.#placeOf(this.#selected)}`);
+    }
     this.#options.selected?.(this.#selected);
     this.#draw();
   }
@@ -269,6 +271,13 @@ export class FlameGraph {
       mark: (node) => presenceLine(columns, node),
       label: (node) => presenceMark(columns, node) + this.#nameOf(node),
     };
+  }
+
+  /** Where a frame is in the tree, for who does not see it. */
+  #placeOf(node: number): string {
+    const callees = this.#tree?.columns.childCount[node] ?? 0;
+    const level = this.#layout === undefined ? 0 : levelOf(this.#layout, node);
+    return `level ${level}, ${callees} ${callees === 1 ? "callee" : "callees"}`;
   }
 
   #nameOf(node: number): string {

@@ -112,6 +112,10 @@ describe("the shapes of a graph", { skip: requirement("chromium") }, () => {
     await graph.press("ArrowLeft");
     assert.equal(await graph.selectedName(), "thread: worker-1");
     assert.match(await graph.details(), /450 ms/);
+    // A label is no function: there is nothing to focus on.
+    await graph.press("f");
+    assert.match((await graph.page.locator(".notice").textContent()) ?? "", /is no function/);
+    assert.equal((await graph.report())["total"], "1000000000");
   });
 
   it("has a table that sorts by each column", async () => {

@@ -132,6 +132,7 @@ describe("the graph on the page", { skip: requirement("chromium") }, () => {
     await graph.press("ArrowDown", "ArrowDown", "ArrowRight");
     const spoken = await graph.spoken();
     assert.match(spoken, /^walk, src\/tree\.go:7 · native, total 250 ms .*, 25\.00 %, self 0/);
+    assert.match(spoken, /level 2, 1 callee$/);
     const live = graph.page.locator("#graph [role=status]");
     assert.equal(await live.getAttribute("aria-live"), "polite");
   });

@@ -11,10 +11,10 @@ export function Details({ page }: { page: PageModel }): JSX.Element | null {
   page.path.value;
   const actions: readonly (readonly [text: string, act: () => unknown])[] = [
     ["Zoom", () => page.zoom(page.selected.value, performance.now())],
-    ["Sandwich", () => page.set({ sandwich: described.name })],
-    ["Focus", () => page.transform("focus", described.name)],
-    ["Hide", () => page.transform("hide", described.name)],
-    ["Remove", () => page.transform("remove", described.name)],
+    ["Sandwich", () => page.sandwich(graph)],
+    ["Focus", () => page.transform("focus", graph)],
+    ["Hide", () => page.transform("hide", graph)],
+    ["Remove", () => page.transform("remove", graph)],
     ["Copy name", () => copyName(page, graph)],
     ["Copy stack", () => copyStack(page, graph)],
   ];
