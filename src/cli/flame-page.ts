@@ -52,8 +52,9 @@ export async function flameHtml(title: string, profiles: readonly NamedProfile[]
   const style = await pageFile("page.css");
   const data = await Promise.all(
     profiles.map(async ({ name, profile }) => {
+      const head = `<script type="${EMBEDDED_PROFILE_TYPE}" data-name="${escapedHtml(name)}">`;
       const base64 = (await pageBytes(profile)).toString("base64");
-      return `<script type="${EMBEDDED_PROFILE_TYPE}" data-name="${escapedHtml(name)}">${base64}</script>`;
+      return `${head}${base64}</script>`;
     }),
   );
   return `<!doctype html>
