@@ -29,7 +29,6 @@ function bundle(entry: string, name: string, format: "es" | "iife"): InlineConfi
     logLevel: "warn",
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-    resolve: { alias: { "node:zlib": join(root, "worker/no-zlib.ts") } },
     worker: { format: "iife" },
     build: {
       outDir,
