@@ -9,9 +9,6 @@ import { encodeFlameProfile } from "../../../src/profiles/flamegraph/encoding.ts
 import { packageRoot } from "../../../src/support/package-root.ts";
 import { READY_MS_MAX } from "../browser.ts";
 
-/** What surrounds the graph follows what is done to it after a frame or two. */
-const PAINTED_MS = 60;
-
 /** Height of a row of the graph in CSS pixels. */
 const ROW = 20;
 
@@ -149,7 +146,29 @@ export class GraphPage {
 
   /** Waits for the end of a zoom's movement. */
   async settled(): Promise<void> {
-    await this.page.waitForTimeout(250);
+    await this.page.waitForTimeout(200);
+    await this.painted();
+  }
+
+  /** Waits until what surrounds the graph shows what was done: it follows by a frame or two. */
+  async painted(): Promise<void> {
+    await this.page.evaluate(async () => {
+      for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    });
+  }
+
+  /** Does what leads to a search, and waits until the graph shows what it found. */
+  async whileSearching(work: () => Promise<void>): Promise<string> {
+    const count = (): number => performance.getEntriesByName("flamegraph-search").length;
+    const before = await this.page.evaluate(count);
+    await work();
+    await this.page.waitForFunction(
+      (searches) => performance.getEntriesByName("flamegraph-search").length > searches,
+      before,
+    );
+    await this.painted();
+    return (await this.page.locator("#found").textContent()) ?? "";
   }
 
   get canvas(): ReturnType<Page["locator"]> {
@@ -158,7 +177,7 @@ export class GraphPage {
 
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.page.keyboard.press(key);
-    await this.page.waitForTimeout(PAINTED_MS);
+    await this.painted();
   }
 
   /** Presses a key that makes another tree, and waits for that. */
@@ -200,9 +219,9 @@ export class GraphPage {
   }
 
   async search(text: string): Promise<string> {
-    await this.page.getByLabel("Search by regular expression").fill(text);
-    await this.page.waitForTimeout(150);
-    return (await this.page.locator("#found").textContent()) ?? "";
+    return await this.whileSearching(
+      async () => await this.page.getByLabel("Search by regular expression").fill(text),
+    );
   }
 
   /** Texts of the table's rows, cells parted by spaces. */
