@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { encodePprof } from "../../src/profiles/pprof/encode.ts";
+import { randomStacks } from "../bench/random-stacks.ts";
 import { requirement } from "../support/requirements.ts";
 import { runObsforge } from "../support/run-command.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -60,6 +61,38 @@ describe("a flame graph in one file", { skip: requirement("chromium") }, () => {
       const report = await file.ready();
       assert.deepEqual([report["sampleType"], report["total"]], [type, totals[type]]);
     }
+  });
+
+  it("has the profile's total in every view, to the unit", async () => {
+    using folder = temporaryFolder();
+    const batch = randomStacks(3000);
+    const total = [...batch.profiles()].reduce(
+      (sum, { profile }) => sum + profile.samples.total(),
+      0,
+    );
+    writeFileSync(folder.file("random.pb.gz"), encodePprof(batch));
+    const html = folder.file("random.html");
+    await written(["flamegraph", folder.file("random.pb.gz"), "-o", html]);
+    for (const view of ["", "#invert=true", "#collapse=true", "#hide=function_1", "#root=none"]) {
+      await using file = await WatchedPage.openFile(browser(), html, { hash: view });
+      assert.equal((await file.ready())["total"], String(total), view);
+      assert.deepEqual(file.complaints, []);
+    }
+  });
+
+  it("shows stacks of 3,000 frames", async () => {
+    using folder = temporaryFolder();
+    const deep = Array.from({ length: 3000 }, (_, at) => `f${at}`).join(";");
+    writeFileSync(folder.file("deep.folded"), `${deep} 5\nf0;g 5\n`);
+    for (const name of ["deep.html", "deep.svg"]) {
+      await written(["flamegraph", folder.file("deep.folded"), "-o", folder.file(name)]);
+    }
+    await using file = await WatchedPage.openFile(browser(), folder.file("deep.html"));
+    const { total, nodes } = await file.ready();
+    assert.deepEqual([total, nodes], ["10", "3002"]);
+    assert.deepEqual([file.complaints, await file.accessibilityFaults()], [[], []]);
+    await using svg = await WatchedPage.openFile(browser(), folder.file("deep.svg"));
+    assert.equal(await svg.page.locator("g").count(), 3002);
   });
 
   it("is a picture with every frame named, and no script in it", async () => {

@@ -49,7 +49,7 @@ async function lookAround(watched: WatchedPage): Promise<void> {
   }
   await page.mouse.click(box.x + 20, box.y + 30);
   await assertUntouched(watched);
-  for (const hash of ["#root=key&show=both", "#invert=1&show=table", "#q=script&show=both"]) {
+  for (const hash of ["#root=key&show=both", "#invert=true&show=table", "#q=script&show=both"]) {
     await page.evaluate((text) => {
       location.hash = text;
     }, hash);
