@@ -20,14 +20,16 @@ export interface DebugFrame {
   readonly column?: number;
 }
 
-/** Rows of line tables that are kept; 40 MB. Addresses that come sorted need one unit at a time. */
-const ROWS_KEPT_MAX = 2_000_000;
+/** Rows of line tables that are kept; 72 MB. Addresses that come sorted need one unit at a time. */
+const ROWS_KEPT_MAX = 4_000_000;
 /** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
 const SPLIT_LOOKS_MAX = 64;
 
 export interface DebugInfoOptions extends SplitFiles {
   /** The dwz file that the file names in .gnu_debugaltlink. */
   readonly supplementary?: ElfFile | undefined;
+  /** Rows of line tables that are kept, of 18 bytes each. */
+  readonly rowsMax?: number | undefined;
 }
 
 /** The debug information of one file. */
@@ -49,6 +51,7 @@ export class DebugInfo {
   readonly #functions = new Map<number, UnitFunctions | undefined>();
   /** Of the line tables in `#functions`. */
   #rows = 0;
+  readonly #rowsMax: number;
   #index: AddressIndex | undefined;
   /** The index knows what .debug_aranges leaves out, too. */
   #isComplete = false;
@@ -57,6 +60,7 @@ export class DebugInfo {
     this.#file = file;
     this.#units = new UnitStore(file);
     this.#split = new SplitUnits(options);
+    this.#rowsMax = options.rowsMax ?? ROWS_KEPT_MAX;
     this.#names = new FunctionNames(this.#units);
   }
 
@@ -120,7 +124,7 @@ export class DebugInfo {
     if (this.#functions.has(index)) return this.#functions.get(index);
     const functions = this.#openUnit(index);
     this.#rows += functions?.rowCount ?? 0;
-    if (this.#rows > ROWS_KEPT_MAX) {
+    if (this.#rows > this.#rowsMax) {
       this.#functions.clear();
       this.#rows = functions?.rowCount ?? 0;
     }

@@ -14,7 +14,7 @@ const ABBREVIATION_TABLES_MAX = 4096;
 const WHOLE_SECTION_BYTES_MAX = 256 * 1024 * 1024;
 
 /** Units whose memory is kept for others: garbage of such a size waits long for its collection. */
-const SPARE_MAX = 64;
+const SPARE_MAX = 16;
 
 /** Where in each section a unit's part begins: 0 but in a .dwp file. */
 export interface Contributions {

@@ -1,8 +1,9 @@
-import { limitExceeded } from "../../support/errors.ts";
+import { limitExceeded, malformed } from "../../support/errors.ts";
 import { NO_ADDRESS } from "./address-space.ts";
 import { DwarfCursor } from "./dwarf-cursor.ts";
 import { type LineHeader, readLineHeader } from "./line-header.ts";
 import type { Unit } from "./unit.ts";
+import { unitLength } from "./unit-header.ts";
 import { lastAtOrBefore } from "./unit-scan.ts";
 
 /** Rows of one program; a program linked as one has 8 million. */
@@ -11,6 +12,9 @@ const ROWS_MAX = 32 * 1024 * 1024;
 const BYTES_PER_ROW = 2.5;
 /** Columns above it are counted as not known. */
 const COLUMN_MAX = 0xffff;
+
+/** A length in the 64-bit format. */
+const LENGTH_BYTES = 12;
 
 const DW_LNS_copy = 1;
 const DW_LNS_advance_pc = 2;
@@ -45,8 +49,8 @@ export class LineTable {
 
   /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED */
   constructor(unit: Unit, offset: number) {
-    const bytes = unit.file.whole("line");
-    const cursor = new DwarfCursor(bytes, ".debug_line", unit.encoding.littleEndian, offset);
+    const bytes = programBytes(unit, offset);
+    const cursor = new DwarfCursor(bytes, ".debug_line", unit.encoding.littleEndian);
     this.#header = readLineHeader(cursor, unit);
     const { start, end } = this.#header;
     const rows = 1 + Math.ceil(Math.max(end - start, 0) / BYTES_PER_ROW);
@@ -54,7 +58,7 @@ export class LineTable {
     this.#lines = new Uint32Array(rows);
     this.#files = new Uint32Array(rows);
     this.#columns = new Uint16Array(rows);
-    this.#run(unit);
+    this.#run(unit, bytes);
   }
 
   /** Rows for which there is room. */
@@ -91,10 +95,10 @@ export class LineTable {
     };
   }
 
-  #run(unit: Unit): void {
+  #run(unit: Unit, bytes: Uint8Array): void {
     const { start, end } = this.#header;
     const { littleEndian } = this.#header.encoding;
-    const program = unit.file.whole("line").subarray(0, end);
+    const program = bytes.subarray(0, end);
     const sequences = new Sequences();
     const cursor = new DwarfCursor(program, ".debug_line", littleEndian, Math.min(start, end));
     try {
@@ -203,6 +207,19 @@ export class LineTable {
     this.#files = grown(this.#files, new Uint32Array(length));
     this.#columns = grown(this.#columns, new Uint16Array(length));
   }
+}
+
+/** The one program that begins at an offset, with its header. */
+function programBytes(unit: Unit, offset: number): Uint8Array {
+  const section = unit.file.section("line");
+  const left = (section?.size ?? 0) - offset;
+  if (section === undefined || !(offset >= 0 && left > 0)) {
+    throw malformed(".debug_line", `no program is at ${offset}`);
+  }
+  const head = section.read(offset, Math.min(LENGTH_BYTES, left));
+  const cursor = new DwarfCursor(head, section.name, unit.encoding.littleEndian);
+  const { bytes } = unitLength(cursor);
+  return section.read(offset, Math.min(cursor.at + bytes, left));
 }
 
 class Sequences {

@@ -8,7 +8,7 @@ import type { UnitHeader } from "./unit-header.ts";
 import { scanUnit, type UnitScan } from "./unit-scan.ts";
 
 /** Bytes of units that are held at once. */
-const HELD_BYTES_MAX = 16 * 1024 * 1024;
+const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
 /** The units of one file, each read when it is needed. */
 export class UnitStore implements UnitFinder {

@@ -15,6 +15,8 @@ export interface SymbolFiles extends SplitFiles {
   readonly debug?: ElfFile | undefined;
   /** The dwz file that the one with the debug information names. */
   readonly supplementary?: ElfFile | undefined;
+  /** As in DebugInfoOptions. */
+  readonly rowsMax?: number | undefined;
 }
 
 /** Answers that are kept of a file; beyond it all are found anew. */

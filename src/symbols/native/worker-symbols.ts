@@ -14,8 +14,11 @@ import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 
 /** Files that stay open from one question to the next, the one used last longest. */
 const OPEN_FILES_MAX = 32;
-/** Of them, those with debug information: each may hold some 20 MB of it. */
-const DEBUGGED_FILES_MAX = 8;
+/** Of them, those with debug information: each may hold some 30 MB of it. */
+const DEBUGGED_FILES_MAX = 4;
+
+/** Rows of line tables of each; 9 MB. A window asks for few units of a file. */
+const ROWS_MAX = 500_000;
 
 /** The files whose addresses the worker names, kept open while they are asked about. */
 export class WorkerSymbols {
@@ -102,7 +105,7 @@ async function openFile(
     }
     const supplementary = openSent(debugFiles?.supplementary);
     const packageFile = openSent(debugFiles?.package);
-    const files = { elf, debug, supplementary, package: packageFile };
+    const files = { elf, debug, supplementary, package: packageFile, rowsMax: ROWS_MAX };
     return new OpenFile(await FileSymbols.open(files), fds);
   } catch (error) {
     for (const fd of fds) closeSync(fd);
