@@ -29,6 +29,8 @@ test-kernels: setup ## boot older kernels and arm64 in qemu and profile there
 lint: setup ## check format, lint and import rules with Biome, types with tsc
 	@$(node) $(bin)/biome check --error-on-warnings .
 	@$(node) $(bin)/tsc -p .
+	@$(node) $(bin)/tsc -p web
+	@$(node) $(bin)/tsc -p test/browser
 
 format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
