@@ -55,7 +55,8 @@ describe("flame graphs on the command line", () => {
     writeFileSync(path, "main;work 7\n");
     const svg = await runObsforge(["flamegraph", path, "-o", "-", "--format", "svg", "--invert"]);
     assert.match(svg.stdout, /^<svg [\s\S]*<title>main\n7 \(100\.00 %\), self 7<\/title>/);
-    const piped = `cat ${path} | ${join(packageRoot(), "bin/obsforge")} flamegraph - -o - --format html`;
+    const program = join(packageRoot(), "bin/obsforge");
+    const piped = `cat ${path} | ${program} flamegraph - -o - --format html`;
     const html = await runLine(piped);
     assert.deepEqual(
       embeddedProfiles(html).map(({ types }) => [...(types[0]?.samples.value ?? [])]),
