@@ -55,6 +55,16 @@ describe("npm package", async () => {
     assert.equal(versionText, `obsforge ${version}\n`);
   });
 
+  it("makes flame graphs there", async () => {
+    using output = temporaryFolder();
+    writeFileSync(output.file("a.folded"), "main;work 7\n");
+    const html = output.file("a.html");
+    await succeed("npx", ["obsforge", "flamegraph", output.file("a.folded"), "-o", html], {
+      cwd: home,
+    });
+    assert.match(readFileSync(html, "utf8"), /application\/x-obsforge-profile/);
+  });
+
   it("records there", { skip: requirement("root", "bpf") }, async () => {
     using output = temporaryFolder();
     const file = output.file("host.folded");
