@@ -1,4 +1,5 @@
-import { fstatSync, readFileSync } from "node:fs";
+import { fstatSync, lstatSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { openFileInRoot, type TargetFile } from "../../linux/target-file.ts";
 import type { Missing } from "../executable-file.ts";
 
@@ -35,12 +36,28 @@ export function openPerfMapOf(pid: number): OpenPerfMap | Missing {
   for (const place of places) {
     const file = openFileInRoot(place.root, place.path);
     if ("missing" in file) continue;
-    const owner = fstatSync(file.fd).uid;
-    if (owner === process.uid || owner === ROOT_UID) return opened(file, place.path);
+    const fault = faultOf(file, place, process.uid);
+    if (fault === undefined) return opened(file, place.path);
     file[Symbol.dispose]();
-    refused ??= `${place.path} belongs to user ${owner}, and the process to ${process.uid}`;
+    refused ??= fault;
   }
   return { missing: refused ?? `its runtime writes no /tmp/perf-${inner}.map` };
+}
+
+interface Place {
+  readonly root: string;
+  readonly path: string;
+}
+
+/** Why a file is not taken for the map of a user's process. */
+function faultOf(file: TargetFile, { root, path }: Place, uid: number): string | undefined {
+  const owner = fstatSync(file.fd).uid;
+  if (owner !== uid && owner !== ROOT_UID) {
+    return `${path} belongs to user ${owner}, and the process to ${uid}`;
+  }
+  // Through a link its owner would have us read what he may not read himself.
+  const named = lstatSync(join(root, path), { throwIfNoEntry: false, bigint: true });
+  return named?.ino === file.inode ? undefined : `${path} is a link`;
 }
 
 function opened(file: TargetFile, path: string): OpenPerfMap {
