@@ -2,6 +2,7 @@ import type { FlameProfile } from "../profiles/flamegraph/columns.ts";
 import {
   comparedProfiles,
   type DifferenceScale,
+  isRateKnown,
   scaleOfBefore,
 } from "../profiles/flamegraph/compare.ts";
 import { flameProfileOf } from "../profiles/flamegraph/from-batch.ts";
@@ -97,6 +98,12 @@ async function writeFlames(batches: readonly NamedBatch[], output: FlameOutput):
 
 function picture(profile: FlameProfile, output: FlameOutput): string {
   const [type = { name: "", unit: "" }] = profile.types;
+  if (output.scale === "rate" && !isRateKnown(profile)) {
+    throw new CollectorError(
+      "CONFIG_INVALID",
+      "the profiles do not both say how long they were taken: use --scale share or absolute",
+    );
+  }
   const { columns } = buildTree(profile, { invert: output.invert });
   const scaled = columns.before && {
     beforeScale: scaleOfBefore(output.scale ?? "share", profile, {

@@ -94,6 +94,7 @@ describe("flame graphs on the command line", () => {
     { args: ["flamegraph", "IN", "-o", "x.svg", "--width", "9"], code: 2, says: /from 200 to/ },
     { args: ["diff", "IN", "-o", "x.svg"], code: 2, says: /missing required argument 'after'/ },
     { args: ["diff", "-", "-", "-o", "x.svg"], code: 2, says: /only one of both/ },
+    { args: ["diff", "IN", "IN", "-o", "x.svg", "--scale", "rate"], code: 2, says: /how long/ },
     { args: ["diff", "IN", "HEAP", "-o", "x.html"], code: 2, says: /no sample type in common/ },
   ];
   for (const { args, code, says } of wrong) {

@@ -1,5 +1,5 @@
 import { CollectorError } from "../../support/errors.ts";
-import type { Exposure, FlameProfile, FlameSampleType, SampleColumns } from "./columns.ts";
+import type { FlameProfile, FlameSampleType, SampleColumns } from "./columns.ts";
 
 /**
  * How the two sides of a difference are made comparable: by share of their totals, by rate (value
@@ -26,6 +26,14 @@ export function scaleOfBefore(
     case "share":
       return ratio(totals.after, totals.before);
   }
+}
+
+/** Whether both sides say how long they were taken: without that a rate is what is absolute. */
+export function isRateKnown({
+  exposure,
+  exposureBefore,
+}: Pick<FlameProfile, "exposure" | "exposureBefore">): boolean {
+  return exposure.nanos > 0 && (exposureBefore?.nanos ?? 0) > 0;
 }
 
 function ratio(after: number, before: number): number {
@@ -70,11 +78,6 @@ export function comparedProfiles(before: FlameProfile, after: FlameProfile): Fla
       before: sideOf(old.samples, 1),
     })),
   };
-}
-
-/** What is divided by what for a rate: nanoseconds of all instances together. */
-export function isRateKnown(exposure: Exposure, before: Exposure): boolean {
-  return exposure.nanos > 0 && before.nanos > 0;
 }
 
 function commonTypes(before: FlameProfile, after: FlameProfile) {
