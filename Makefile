@@ -35,7 +35,8 @@ lint: setup ## check format, lint and import rules with Biome, types with tsc
 format: setup ## rewrite the sources in the format that `make lint` wants
 	@$(node) $(bin)/biome check --write .
 
-bench: setup ## measure the codecs, a recording, the agent, unwinding and symbols, beside their peers
+bench: setup_flags = --tests
+bench: setup ## measure codecs, recording, agent, unwinding, symbols, flame graphs beside their peers
 	@$(node) test/bench/profile-decode.ts
 	@$(node) test/bench/record-cost.ts
 	@$(node) test/bench/agent-cost.ts
@@ -44,6 +45,7 @@ bench: setup ## measure the codecs, a recording, the agent, unwinding and symbol
 	@$(node) test/bench/unwinding-start.ts
 	@$(node) test/bench/unwinding-files.ts
 	@$(node) test/bench/symbolize.ts
+	@$(node) test/bench/flamegraph.ts
 
 soak: setup ## run the agent under churn for ten minutes and see that it does not grow
 	@$(node) test/load/churn.ts --minutes 10
