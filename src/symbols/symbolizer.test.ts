@@ -145,6 +145,16 @@ describe("Symbolizer", () => {
     assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
   });
 
+  it("asks the symbol table alone when debug information costs the worker", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    const answer = await symbolizer.symbolize(nodeFile("heavy"), BigUint64Array.of(1n), NAMING);
+    assert.deepEqual(answer, [{ missing: "is odd" }]);
+    assert.equal(symbolizer.counters.restarts, 1);
+    const again = await symbolizer.symbolize(nodeFile("heavy"), BigUint64Array.of(2n), NAMING);
+    assert.deepEqual(again, [{ missing: "is odd" }]);
+    assert.equal(symbolizer.counters.restarts, 1);
+  });
+
   it("gives a file more time where the worker's own start took long", async () => {
     const workerUrl = new URL("./testing/slow-worker.ts", import.meta.url);
     await using symbolizer = new Symbolizer({ ...oddWorker, workerUrl });

@@ -68,27 +68,45 @@ export class Symbolizer implements AsyncDisposable {
     const known = this.#frames.find(cacheKey, addresses);
     const asked = addresses.filter((_, index) => known[index] === undefined);
     if (asked.length === 0) return known as NamedAddresses;
-    const found = await this.#ask(file, { addresses: asked, naming }, finder);
+    const found = await this.#askInSteps(file, { addresses: asked, naming }, finder);
     if (isMissing(found)) return filled(known, found);
     this.#frames.keep(cacheKey, found);
     return filled(known, found.frames);
   }
 
+  /** A file whose debug information costs the worker is named by its symbol table. */
+  async #askInSteps(
+    file: ExecutableFile,
+    asked: Asked,
+    finder: (() => Promise<DebugFileFinder>) | undefined,
+  ): Promise<FoundFrames | Missing> {
+    const found = await this.#ask(file, asked, finder);
+    if (!isMissing(found) || found.kind !== "given_up") return found;
+    const question = { kind: "symbolize", ...asked, lines: false } as const;
+    const answer = await this.#reader.askAboutFile(file, (sent) => ({ ...question, file: sent }));
+    return "role" in answer ? found : answer;
+  }
+
   /** Asks, looks for the files that the worker wants, and asks again. */
   async #ask(
     file: ExecutableFile,
-    asked: { readonly addresses: BigUint64Array; readonly naming: NamingOptions },
+    asked: Asked,
     finder: (() => Promise<DebugFileFinder>) | undefined,
   ): Promise<FoundFrames | Missing> {
     using debugFiles = new FoundDebugFiles(file);
     for (let looks = 0; ; looks++) {
       const isLast = looks >= DEBUG_FILES_MAX;
-      const answer = await this.#reader.askAboutFile(file, (sent) => ({
-        kind: "symbolize",
-        file: sent,
-        ...asked,
-        ...(finder !== undefined && !isLast && { debugFiles: debugFiles.sent }),
-      }));
+      const answer = await this.#reader.askAboutFile(
+        file,
+        (sent) => ({
+          kind: "symbolize",
+          file: sent,
+          ...asked,
+          lines: true,
+          ...(finder !== undefined && !isLast && { debugFiles: debugFiles.sent }),
+        }),
+        { subject: `debug information of ${file.key}` },
+      );
       if (!("role" in answer)) return answer;
       if (finder === undefined || isLast) return { missing: "its debug files lead on and on" };
       await debugFiles.look(answer, await finder());
@@ -189,6 +207,11 @@ export class Symbolizer implements AsyncDisposable {
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
+
+interface Asked {
+  readonly addresses: BigUint64Array;
+  readonly naming: NamingOptions;
+}
 
 /** A debug file, a dwz file and a package. */
 const DEBUG_FILES_MAX = 3;

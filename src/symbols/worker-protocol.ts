@@ -42,6 +42,8 @@ export type WorkerRequest =
       readonly file: SentFile;
       readonly addresses: BigUint64Array;
       readonly naming: NamingOptions;
+      /** Looks at debug information; else at symbol tables alone. */
+      readonly lines: boolean;
       /** Asked for by an earlier answer, as far as it was found; absent when nobody looks. */
       readonly debugFiles?: SentDebugFiles | undefined;
     }

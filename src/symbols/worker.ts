@@ -82,12 +82,13 @@ async function symbolize({
   file,
   addresses,
   naming,
+  lines,
   debugFiles,
 }: SymbolizeRequest): Promise<WorkerAnswers["symbolize"]> {
   const elf = openElf(file);
   if (isOtherBuild(file, elf)) return otherBuild(file, elf);
   files ??= await openFiles();
-  const symbols = await files.get(file, debugFiles);
+  const symbols = await files.get(file, { lines, debugFiles });
   if ("role" in symbols) return symbols;
   const found = await symbols.find(addresses, naming, { debugMs: DEBUG_MS });
   return {

@@ -15,6 +15,8 @@ export interface SymbolFiles extends SplitFiles {
   readonly debug?: ElfFile | undefined;
   /** The dwz file that the one with the debug information names. */
   readonly supplementary?: ElfFile | undefined;
+  /** False: symbol tables alone are looked at. */
+  readonly lines?: boolean;
   /** As in DebugInfoOptions. */
   readonly rowsMax?: number | undefined;
 }
@@ -59,7 +61,7 @@ export class FileSymbols {
   private constructor(files: SymbolFiles, tables: readonly ElfFile[]) {
     this.#tables = tables;
     this.#stubs = new PltStubs(files.elf);
-    this.#debugInfo = debugInfoOf(files);
+    this.#debugInfo = files.lines === false ? undefined : debugInfoOf(files);
   }
 
   /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the symbol table that it carries is broken */

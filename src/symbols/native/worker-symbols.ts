@@ -28,21 +28,17 @@ export class WorkerSymbols {
   /**
    * The symbols of a file that was sent with a question.
    *
-   * @param debugFiles  what was found of the files that it names; undefined when nobody looks
    * @returns the symbols, or of which other file somebody has to look first
    */
-  async get(
-    sent: SentFile,
-    debugFiles: SentDebugFiles | undefined,
-  ): Promise<FileSymbols | DebugFileWanted> {
-    const key = `${sent.buildId} ${sent.key}`;
+  async get(sent: SentFile, wants: Wants): Promise<FileSymbols | DebugFileWanted> {
+    const key = `${wants.lines} ${sent.buildId} ${sent.key}`;
     const known = this.#open.get(key);
     if (known !== undefined) {
       this.#open.delete(key);
       this.#open.set(key, known);
       return known.symbols;
     }
-    const opened = await openFile(sent, debugFiles);
+    const opened = await openFile(sent, wants);
     if ("role" in opened) return opened;
     this.#open.set(key, opened);
     this.#enforceLimits();
@@ -82,9 +78,16 @@ class OpenFile implements Disposable {
   }
 }
 
+interface Wants {
+  /** Debug information too; else symbol tables alone. */
+  readonly lines: boolean;
+  /** What was found of the files that it names; undefined when nobody looks. */
+  readonly debugFiles: SentDebugFiles | undefined;
+}
+
 async function openFile(
   { key, source }: SentFile,
-  debugFiles: SentDebugFiles | undefined,
+  { lines, debugFiles }: Wants,
 ): Promise<OpenFile | DebugFileWanted> {
   const fds: number[] = [];
   const open = (fd: number, name: string): ElfFile => {
@@ -97,6 +100,7 @@ async function openFile(
     sent === null || sent === undefined ? undefined : open(sent.fd, sent.name);
   try {
     const elf = "fd" in source ? open(source.fd, key) : readElf(bytesAccess(source.bytes, key));
+    if (!lines) return new OpenFile(await FileSymbols.open({ elf, lines: false }), fds);
     const debug = hasDebugInfo(elf) ? undefined : openSent(debugFiles?.debug);
     const wanted = debugFiles && nextWanted(elf, debug, debugFiles);
     if (wanted !== undefined) {

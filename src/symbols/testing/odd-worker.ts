@@ -11,6 +11,8 @@ const START_MS = 300;
 parentPort?.on("message", (request: WorkerRequest) => {
   const { key = "", source } = "file" in request ? request.file : {};
   if (key.startsWith("hang") || request.kind === "kernel-symbolize") for (;;);
+  // Debug information that nobody can read in time.
+  if (key === "heavy" && request.kind === "symbolize" && request.lines) for (;;);
   // A read that does not return keeps the thread from being ended.
   if (key === "stuck" && source && "fd" in source) readSync(source.fd, new Uint8Array(1));
   parentPort?.postMessage({ missing: "is odd" });
