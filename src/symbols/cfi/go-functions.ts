@@ -13,6 +13,7 @@
  * Since Go 1.26 the text's start is 0 here and stands in the module's data: its word 22.
  * Source: Go's src/internal/abi/symtab.go, src/runtime/symtab.go and design "go1.2 symtab".
  */
+import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { type ElfFile, readSectionBytes, type Section } from "../elf/elf-file.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import type { FileSegments } from "./file-segments.ts";
@@ -50,6 +51,20 @@ const NAME_AT = 4;
 const CONVENTION_MARK = 0x2e;
 /** Only its start is compared. */
 const NAME_BYTES_MAX = 32;
+/** Of a whole name, or path; generic types make long ones. */
+const WHOLE_NAME_BYTES_MAX = 4096;
+const FILE_PLACES_AT = 20;
+const LINE_PLACES_AT = 24;
+const UNIT_AT = 32;
+/** A unit's file that has no code left. */
+const NO_FILE = 0xffff_ffff;
+
+/** Where code comes from. */
+export interface GoPlace {
+  readonly file: string;
+  /** From 1 on. */
+  readonly line: number;
+}
 
 export interface GoFunction {
   readonly start: number;
@@ -63,6 +78,8 @@ export class GoFunctions {
   readonly #unit: number;
   readonly #count: number;
   readonly #names: number;
+  readonly #units: number;
+  readonly #files: number;
   readonly #places: number;
   readonly #functions: number;
   #placesLeft = PLACES_MAX;
@@ -87,7 +104,8 @@ export class GoFunctions {
     const start = cursor.i64();
     this.#text = start === 0 ? text : start;
     this.#names = cursor.i64();
-    cursor.skip(16);
+    this.#units = cursor.i64();
+    this.#files = cursor.i64();
     this.#places = cursor.i64();
     this.#functions = cursor.i64();
     this.#count = pointerBytes === 8 ? count : 0;
@@ -120,6 +138,46 @@ export class GoFunctions {
     const name = bytes.subarray(start, start + NAME_BYTES_MAX);
     const end = name.indexOf(0);
     return String.fromCharCode(...(end < 0 ? name : name.subarray(0, end)));
+  }
+
+  /** Its whole name, with its package. */
+  wholeNameOf(index: number): string {
+    return this.#textAt(this.#names + this.#word(this.#recordOf(index) + NAME_AT));
+  }
+
+  /** Where the code at an address of a function comes from; of an inlined call its own place. */
+  placeAt(index: number, address: number): GoPlace | undefined {
+    const record = this.#recordOf(index);
+    const file = this.#valueAt(index, this.#word(record + FILE_PLACES_AT), address);
+    const line = this.#valueAt(index, this.#word(record + LINE_PLACES_AT), address);
+    if (file === undefined || file < 0 || line === undefined || line < 1) return undefined;
+    const offset = this.#word(this.#units + 4 * (this.#word(record + UNIT_AT) + file));
+    return offset === NO_FILE ? undefined : { file: this.#textAt(this.#files + offset), line };
+  }
+
+  /** What a table of places says of an address. */
+  #valueAt(index: number, places: number, address: number): number | undefined {
+    const cursor = this.#cursor;
+    const { start, end } = this.at(index);
+    cursor.window(this.#places + places, cursor.bytes.length);
+    let value = -1;
+    for (let at = start, count = 0; at < end; count++) {
+      const change = cursor.uleb128();
+      if (cursor.overrun || (change === 0 && count > 0)) return undefined;
+      value += change % 2 === 0 ? change / 2 : -(change + 1) / 2;
+      const length = cursor.uleb128() * this.#unit;
+      // One that is empty would not end.
+      if (!(length > 0)) return undefined;
+      at += length;
+      if (address < at) return value;
+    }
+    return undefined;
+  }
+
+  #textAt(start: number): string {
+    const bytes = this.#cursor.bytes.subarray(start, start + WHOLE_NAME_BYTES_MAX);
+    const end = bytes.indexOf(0);
+    return decodeUtf8(end < 0 ? bytes : bytes.subarray(0, end));
   }
 
   /** As assembly has it: exactly, or with the mark of its calling convention behind it. */

@@ -7,6 +7,7 @@ import { PltStubs } from "../elf/plt-stubs.ts";
 import { type FunctionAt, type FunctionSymbol, findFunctions } from "../elf/symbol-table.ts";
 import { isMissing, type SymbolFrame } from "../executable-file.ts";
 import { displayName, type NamedSymbol } from "./display-name.ts";
+import { type GoNames, openGoNames } from "./go-names.ts";
 
 /** A file with code, and the files that hold what was taken out of it. */
 export interface SymbolFiles extends SplitFiles {
@@ -55,11 +56,14 @@ export class FileSymbols {
   /** In the order in which they are asked; of a stripped file and its debug file. */
   readonly #tables: readonly ElfFile[];
   readonly #stubs: PltStubs;
+  readonly #elf: ElfFile;
+  #go: GoNames | undefined;
   /** By options, by address. */
   readonly #answers = new Map<number, Map<number, FoundFrames>>();
 
   private constructor(files: SymbolFiles, tables: readonly ElfFile[]) {
     this.#tables = tables;
+    this.#elf = files.elf;
     this.#stubs = new PltStubs(files.elf);
     this.#debugInfo = files.lines === false ? undefined : debugInfoOf(files);
   }
@@ -121,10 +125,18 @@ export class FileSymbols {
       joined(symbol, debugged[index], {
         options,
         address: addresses[index] as bigint,
-        stub: (address) => this.#stubs.nameAt(address),
+        other: (address) => this.#otherFrame(address),
         hasDebugInfo: this.#debugInfo !== undefined,
       }),
     );
+  }
+
+  /** What neither symbols nor debug information name: a stub, or code of a stripped Go program. */
+  #otherFrame(address: bigint): SymbolFrame | undefined {
+    const stub = this.#stubs.nameAt(address);
+    if (stub !== undefined) return { name: stub, systemName: stub };
+    this.#go ??= openGoNames(this.#elf);
+    return this.#go.frameAt(Number(address));
   }
 
   /** The tables after the first are asked only about what is still without a name. */
@@ -199,14 +211,14 @@ function hasMangled(
 interface Joining {
   readonly options: NamingOptions;
   readonly address: bigint;
-  readonly stub: (address: bigint) => string | undefined;
+  readonly other: (address: bigint) => SymbolFrame | undefined;
   readonly hasDebugInfo: boolean;
 }
 
 function joined(
   { symbol, low, high }: FunctionAt,
   debugged: readonly DebugFrame[] | undefined,
-  { options, address, stub, hasDebugInfo }: Joining,
+  { options, address, other, hasDebugInfo }: Joining,
 ): FoundFrames {
   const { demangle } = options;
   const outermost = debugged?.at(-1);
@@ -220,9 +232,9 @@ function joined(
       );
       return { frames: [frame], ...range };
     }
-    const name = stub(address);
-    if (name === undefined) return { frames: NO_FRAMES, ...range };
-    return { frames: [{ name, systemName: name }], ...oneAddress(address, true) };
+    const frame = other(address);
+    if (frame === undefined) return { frames: NO_FRAMES, ...range };
+    return { frames: [frame], ...oneAddress(address, true) };
   }
   const frames = (debugged ?? []).map((frame) => {
     const isOutermost = frame === outermost;
