@@ -97,15 +97,18 @@ function sortedTexts(texts: readonly string[]): {
   return { texts: sorted, places: new Map(sorted.map((text, place) => [text, place])) };
 }
 
-/** By the frame's type; where it has none by the file that it lies in. */
+/**
+ * By the frame's type; where it has none by the file that it lies in. Machine code without a file
+ * is what a runtime made.
+ */
 function kindOf(dictionary: Dictionary, location: number, type: string): number {
   if (type === "kernel") return KIND_KERNEL;
-  if (type === "native" || type === "go" || type === "rust") return KIND_NATIVE;
-  if (type !== "") return KIND_JIT;
+  if (type === "go" || type === "rust") return KIND_NATIVE;
+  if (type !== "" && type !== "native") return KIND_JIT;
   const mapping = dictionary.locations.mapping.at(location);
-  if (mapping === 0) return KIND_UNKNOWN;
+  if (mapping === 0) return type === "" ? KIND_UNKNOWN : KIND_NATIVE;
   const filename = dictionary.strings.at(dictionary.mappings.filename.at(mapping));
   if (isKernelMapping(filename)) return KIND_KERNEL;
   if (filename === ANONYMOUS_MAPPING || filename.startsWith("//anon")) return KIND_JIT;
-  return filename === "" ? KIND_UNKNOWN : KIND_NATIVE;
+  return filename === "" && type === "" ? KIND_UNKNOWN : KIND_NATIVE;
 }
