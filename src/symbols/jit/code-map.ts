@@ -1,7 +1,7 @@
 /** Pieces of code of one process; what is made beyond is not known. Node makes 100,000 in a day. */
-const CODES_MAX = 2_000_000;
+const CODES_MAX = 1_000_000;
 /** Bytes of all names. */
-const NAMES_BYTES_MAX = 256 * 1024 * 1024;
+const NAMES_BYTES_MAX = 64 * 1024 * 1024;
 /** A longer name is cut: a JVM writes the types of all arguments. */
 const NAME_BYTES_MAX = 4096;
 /** Newest ones that are looked through one by one, before all are sorted again. */
@@ -37,6 +37,12 @@ export class CodeMap {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Memory that it takes. */
+  get bytes(): number {
+    const rows = this.#starts.byteLength + this.#ends.byteLength + this.#nameStarts.byteLength;
+    return rows + this.#names.byteLength;
   }
 
   /**

@@ -4,7 +4,7 @@ import { openFileInRoot, type TargetFile } from "../../linux/target-file.ts";
 import type { Missing } from "../executable-file.ts";
 
 /** A map of a day has 100 MB; what is larger is not read beyond it. */
-export const PERF_MAP_BYTES_MAX: number = 512 * 1024 * 1024;
+export const PERF_MAP_BYTES_MAX: number = 128 * 1024 * 1024;
 const ROOT_UID = 0;
 
 /** The open map of a process. Whoever opens it disposes of it. */

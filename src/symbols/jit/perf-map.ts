@@ -25,6 +25,11 @@ export class PerfMap {
     return this.#codes.count;
   }
 
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.#codes.bytes;
+  }
+
   /** Lines that were none, or beyond the limits. */
   get skippedLines(): number {
     return this.#skipped;

@@ -6,6 +6,8 @@ import { PERF_MAP_BYTES_MAX } from "./perf-map-file.ts";
 
 /** Maps that are kept from one question to the next; a busy one has 20 MB. */
 const MAPS_MAX = 32;
+/** Memory of all; what was used longest ago goes first. */
+const BYTES_MAX = 128 * 1024 * 1024;
 const PIECE_BYTES = 256 * 1024;
 
 /** The perf maps that the worker has read, each as far as it was written at the last question. */
@@ -23,10 +25,14 @@ export class WorkerMaps {
     this.#maps.delete(key);
     this.#maps.set(key, read);
     for (const oldest of this.#maps.keys()) {
-      if (this.#maps.size <= MAPS_MAX) break;
+      if (this.#maps.size <= MAPS_MAX && this.#bytes <= BYTES_MAX) break;
       this.#maps.delete(oldest);
     }
     return Array.from(addresses, (address) => [...perfMapFrames(read.map, Number(address))]);
+  }
+
+  get #bytes(): number {
+    return this.#maps.values().reduce((sum, { map }) => sum + map.bytes, 0);
   }
 }
 
