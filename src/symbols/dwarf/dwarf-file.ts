@@ -11,7 +11,11 @@ import { readUnitHeaders, type UnitHeader } from "./unit-header.ts";
 /** Tables that are kept; each unit of gcc has its own. */
 const ABBREVIATION_TABLES_MAX = 4096;
 /** Bytes of a section that is read whole: .debug_abbrev of a browser has 20 MB. */
-const WHOLE_SECTION_BYTES_MAX = 256 * 1024 * 1024;
+const WHOLE_SECTION_BYTES_MAX = 64 * 1024 * 1024;
+/** A section that is larger is read by windows of this size. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** What is asked for begins in the first half of a window: no list is as long as the second. */
+const WINDOW_STEP = WINDOW_BYTES / 2;
 
 /** Units whose memory is kept for others: garbage of such a size waits long for its collection. */
 const SPARE_MAX = 16;
@@ -40,6 +44,7 @@ export class DwarfFile {
   #headers: readonly UnitHeader[] | undefined;
   /** Memory of units that are not held any more, the smallest first. */
   readonly #spare: ArrayBuffer[] = [];
+  readonly #windows = new Map<string, { readonly start: number; readonly bytes: Uint8Array }>();
   #takenBytes = 0;
 
   constructor(elf: ElfFile, { isSplit = false, space, supplementary }: DwarfFileOptions = {}) {
@@ -101,11 +106,20 @@ export class DwarfFile {
     return this.#stringSection(section).at(offset);
   }
 
-  /** A cursor over a whole section that is small enough. @throws INPUT_MALFORMED */
-  cursor(section: string, at: number): DwarfCursor {
-    const { size } = this.section(section) ?? { size: 0 };
-    if (!(at >= 0 && at <= size)) throw malformed(`.debug_${section}`, `nothing is at ${at}`);
-    return new DwarfCursor(this.whole(section), `.debug_${section}`, this.elf.littleEndian, at);
+  /** A cursor at a place of a section, and over some megabytes behind it. @throws INPUT_MALFORMED */
+  cursor(name: string, at: number): DwarfCursor {
+    const section = this.section(name);
+    const where = `.debug_${name}`;
+    if (section === undefined || !(at >= 0 && at <= section.size)) {
+      throw malformed(where, `nothing is at ${at}`);
+    }
+    const start = at - (at % WINDOW_STEP);
+    let window = this.#windows.get(name);
+    if (window?.start !== start) {
+      window = { start, bytes: section.read(start, Math.min(WINDOW_BYTES, section.size - start)) };
+      this.#windows.set(name, window);
+    }
+    return new DwarfCursor(window.bytes, where, this.elf.littleEndian, at - start);
   }
 
   /** All bytes of a section; none of one that is not there. */
