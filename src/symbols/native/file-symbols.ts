@@ -120,12 +120,16 @@ export class FileSymbols {
   ): Promise<FoundFrames[]> {
     const symbols = this.#symbolsAt(addresses);
     const debugged = this.#debugFramesAt(addresses, options.inlines, debugMs);
-    if (options.demangle && hasMangled(symbols, debugged)) await loadDemangler();
+    const others = symbols.map(({ symbol }, index) => {
+      const isKnown = symbol !== undefined || isNamed(debugged[index]?.at(-1));
+      return isKnown ? undefined : this.#otherFrame(addresses[index] as bigint);
+    });
+    if (options.demangle && hasMangled(symbols, debugged, others)) await loadDemangler();
     return symbols.map((symbol, index) =>
       joined(symbol, debugged[index], {
         options,
         address: addresses[index] as bigint,
-        other: (address) => this.#otherFrame(address),
+        other: others[index],
         hasDebugInfo: this.#debugInfo !== undefined,
       }),
     );
@@ -201,8 +205,10 @@ function narrower(first: FunctionAt, second: FunctionAt): FunctionAt {
 function hasMangled(
   symbols: readonly FunctionAt[],
   debugged: readonly (readonly DebugFrame[] | undefined)[],
+  others: readonly (SymbolFrame | undefined)[],
 ): boolean {
   return (
+    others.some((frame) => frame !== undefined && isMangled(frame.systemName)) ||
     symbols.some(({ symbol }) => symbol !== undefined && isMangled(symbol.name)) ||
     debugged.some((frames = []) => frames.some(({ linkageName = "" }) => isMangled(linkageName)))
   );
@@ -211,7 +217,8 @@ function hasMangled(
 interface Joining {
   readonly options: NamingOptions;
   readonly address: bigint;
-  readonly other: (address: bigint) => SymbolFrame | undefined;
+  /** Of what has no other name. */
+  readonly other: SymbolFrame | undefined;
   readonly hasDebugInfo: boolean;
 }
 
@@ -232,9 +239,9 @@ function joined(
       );
       return { frames: [frame], ...range };
     }
-    const frame = other(address);
-    if (frame === undefined) return { frames: NO_FRAMES, ...range };
-    return { frames: [frame], ...oneAddress(address, true) };
+    // A stub may be the next address, though no symbol begins there.
+    const frames = other === undefined ? NO_FRAMES : [shownOther(other, demangle)];
+    return { frames, ...oneAddress(address, true) };
   }
   const frames = (debugged ?? []).map((frame) => {
     const isOutermost = frame === outermost;
@@ -261,8 +268,18 @@ function placeOf(symbol: FunctionSymbol | undefined, frame: DebugFrame | undefin
   return { file: symbol.file };
 }
 
-function isNamed({ linkageName, bareName }: DebugFrame): boolean {
-  return linkageName !== undefined || bareName !== undefined;
+function isNamed(frame: DebugFrame | undefined): boolean {
+  return frame?.linkageName !== undefined || frame?.bareName !== undefined;
+}
+
+const STUB_MARK = "@plt";
+
+function shownOther(frame: SymbolFrame, demangles: boolean): SymbolFrame {
+  const { systemName } = frame;
+  if (!demangles || !systemName.endsWith(STUB_MARK)) return frame;
+  const target = systemName.slice(0, -STUB_MARK.length);
+  const name = displayName({ systemName: target, readableName: target });
+  return { ...frame, name: `${name}${STUB_MARK}` };
 }
 
 function symbolName(
