@@ -88,9 +88,10 @@ async function symbolize({
   const elf = openElf(file);
   if (isOtherBuild(file, elf)) return otherBuild(file, elf);
   files ??= await openFiles();
-  const symbols = await files.get(file, { lines, debugFiles });
-  if ("role" in symbols) return symbols;
-  const found = await symbols.find(addresses, naming, { debugMs: DEBUG_MS });
+  const found = await files.use(file, { lines, debugFiles }, (symbols) =>
+    symbols.find(addresses, naming, { debugMs: DEBUG_MS }),
+  );
+  if ("role" in found) return found;
   return {
     frames: found.map(({ frames }) => frames),
     ranges: Float64Array.from(found.flatMap(({ low, high }) => [low, high])),

@@ -12,50 +12,48 @@ import type {
 import { FileSymbols } from "./file-symbols.ts";
 import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 
-/** Files that stay open from one question to the next, the one used last longest. */
-const OPEN_FILES_MAX = 32;
-/** Of them, those with debug information: each may hold some 30 MB of it. */
-const DEBUGGED_FILES_MAX = 4;
-
+/** Files with debug information that stay open: each may hold some 30 MB of it. */
+const OPEN_FILES_MAX = 4;
 /** Rows of line tables of each; 9 MB. A window asks for few units of a file. */
 const ROWS_MAX = 500_000;
 
-/** The files whose addresses the worker names, kept open while they are asked about. */
+/**
+ * The files whose addresses the worker names. Those with debug information stay open from one
+ * question to the next; of others nothing is worth keeping.
+ */
 export class WorkerSymbols {
   /** The one used last is the last. */
   readonly #open = new Map<string, OpenFile>();
 
   /**
-   * The symbols of a file that was sent with a question.
+   * Does something with the symbols of a file that was sent with a question.
    *
-   * @returns the symbols, or of which other file somebody has to look first
+   * @returns what it gives, or of which other file somebody has to look first
    */
-  async get(sent: SentFile, wants: Wants): Promise<FileSymbols | DebugFileWanted> {
+  async use<Result>(
+    sent: SentFile,
+    wants: Wants,
+    work: (symbols: FileSymbols) => Promise<Result>,
+  ): Promise<Result | DebugFileWanted> {
     const key = `${wants.lines} ${sent.buildId} ${sent.key}`;
     const known = this.#open.get(key);
-    if (known !== undefined) {
-      this.#open.delete(key);
-      this.#open.set(key, known);
-      return known.symbols;
+    const file = known ?? (await openFile(sent, wants));
+    if ("role" in file) return file;
+    this.#open.delete(key);
+    try {
+      return await work(file.symbols);
+    } finally {
+      if (file.hasDebugInfo) this.#keep(key, file);
+      else file[Symbol.dispose]();
     }
-    const opened = await openFile(sent, wants);
-    if ("role" in opened) return opened;
-    this.#open.set(key, opened);
-    this.#enforceLimits();
-    return opened.symbols;
   }
 
-  #enforceLimits(): void {
-    const debugged = this.#open.values().reduce((sum, { hasDebugInfo }) => sum + +hasDebugInfo, 0);
-    let [left, leftDebugged] = [this.#open.size, debugged];
-    for (const [key, file] of this.#open) {
-      const isOver =
-        left > OPEN_FILES_MAX || (leftDebugged > DEBUGGED_FILES_MAX && file.hasDebugInfo);
-      if (!isOver) continue;
-      this.#open.delete(key);
-      file[Symbol.dispose]();
-      left--;
-      leftDebugged -= +file.hasDebugInfo;
+  #keep(key: string, file: OpenFile): void {
+    this.#open.set(key, file);
+    for (const [oldest, old] of this.#open) {
+      if (this.#open.size <= OPEN_FILES_MAX) break;
+      this.#open.delete(oldest);
+      old[Symbol.dispose]();
     }
   }
 }
