@@ -230,6 +230,8 @@ export class EbpfReceiver implements Receiver {
     running.isReporting = true;
     running.report = this.#report(running).finally(() => {
       running.isReporting = false;
+      // What waited for it, as another frequency does.
+      if (running.wantedHz !== running.frequencyHz) this.#tick();
     });
   }
 
@@ -302,8 +304,7 @@ export class EbpfReceiver implements Receiver {
   }
 
   #follow({ unwinder, processes }: Running): void {
-    const { clock } = this.#context;
-    unwinder.follow((pid) => processes.imageAt(pid, clock.monotonicNanos()));
+    unwinder.follow((pid) => processes.imageAt(pid, this.#context.clock.monotonicNanos()));
   }
 
   #expire(running: Running): void {

@@ -64,8 +64,8 @@ export interface FoundFunctions {
   /** The source file that a local symbol stands under, by `nameBytes`; NO_NAME when none is said. */
   readonly files: Float64Array;
   /**
-   * Functions without a size, by start: what assemblers leave so lasts until something else begins
-   * or ends, as both llvm-symbolizer and addr2line have it.
+   * Functions of .symtab without a size, by start: what assemblers leave so lasts until something
+   * else begins or ends, as both llvm-symbolizer and addr2line have it.
    */
   readonly unsized: ReadonlyMap<number, UnsizedFunction>;
   /** Address of start 0; not 0 only in files that lie above 2^53, as kernels do. */
@@ -224,7 +224,9 @@ function collectFunctions(elf: ElfFile, table: Table, { base, ranges, into }: Co
     if (shortIndex === SHN_UNDEF) continue;
     if (type === STT_NOTYPE && !isCode[sectionIndex(table, entry, shortIndex, elf)]) continue;
     const size = entries.size(row);
-    if (size === 0 && type === STT_NOTYPE) continue;
+    // What is not exported is not in .dynsym, so that nobody knows how far such a one lasts there.
+    const isWhole = table.section.type === SHT_SYMTAB;
+    if (size === 0 && (type === STT_NOTYPE || !isWhole)) continue;
     const start = entries.start(row);
     if (!(start >= 0 && start + size <= Number.MAX_SAFE_INTEGER)) continue;
     const covers = ranges.note(start, start + size);
