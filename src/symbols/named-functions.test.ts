@@ -40,6 +40,7 @@ async function namesOf(
   const asked = BigUint64Array.from(addresses);
   const answer = await symbolizer.symbolize(fileAt(path), asked, {
     demangle,
+    lines: true,
     inlines: false,
   });
   return answer.map((frames) => {

@@ -20,7 +20,7 @@ const oddWorker = {
 const QUESTIONS = 8;
 const RESTARTS_MAX = 3;
 
-const NAMING = { demangle: true, inlines: true };
+const NAMING = { demangle: true, lines: true, inlines: true };
 
 let opened = 0;
 let closed = 0;

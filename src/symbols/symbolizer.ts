@@ -32,6 +32,12 @@ import type {
 /** Addresses of the kernel whose frames are kept. */
 const KERNEL_FRAMES_MAX = 65_536;
 
+/** How frames are named. */
+export interface FrameOptions extends NamingOptions {
+  /** By debug information too; else by symbol tables alone. */
+  readonly lines: boolean;
+}
+
 /** Names addresses of files and of the kernel, and knows those that it named before. */
 export class Symbolizer implements AsyncDisposable {
   readonly #reader: FileReader;
@@ -61,7 +67,7 @@ export class Symbolizer implements AsyncDisposable {
   async symbolize(
     file: ExecutableFile,
     addresses: BigUint64Array,
-    naming: NamingOptions,
+    naming: FrameOptions,
     finder?: () => Promise<DebugFileFinder>,
   ): Promise<NamedAddresses> {
     const cacheKey = cacheKeyOf(file, naming);
@@ -80,11 +86,13 @@ export class Symbolizer implements AsyncDisposable {
     asked: Asked,
     finder: (() => Promise<DebugFileFinder>) | undefined,
   ): Promise<FoundFrames | Missing> {
-    const found = await this.#ask(file, asked, finder);
-    if (!isMissing(found) || found.kind !== "given_up") return found;
+    if (asked.naming.lines) {
+      const found = await this.#ask(file, asked, finder);
+      if (!isMissing(found) || found.kind !== "given_up") return found;
+    }
     const question = { kind: "symbolize", ...asked, lines: false } as const;
     const answer = await this.#reader.askAboutFile(file, (sent) => ({ ...question, file: sent }));
-    return "role" in answer ? found : answer;
+    return "role" in answer ? NOT_NAMED : answer;
   }
 
   /** Asks, looks for the files that the worker wants, and asks again. */
@@ -169,8 +177,9 @@ export class Symbolizer implements AsyncDisposable {
   /** Lets go of the names that were found in a file. */
   forget(file: ExecutableFile): void {
     for (const demangle of [true, false]) {
+      this.#frames.forget(cacheKeyOf(file, { demangle, lines: false, inlines: false }));
       for (const inlines of [true, false]) {
-        this.#frames.forget(cacheKeyOf(file, { demangle, inlines }));
+        this.#frames.forget(cacheKeyOf(file, { demangle, lines: true, inlines }));
       }
     }
   }
@@ -208,9 +217,11 @@ export class Symbolizer implements AsyncDisposable {
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
 
+const NOT_NAMED: Missing = { missing: "its symbol table alone is not enough" };
+
 interface Asked {
   readonly addresses: BigUint64Array;
-  readonly naming: NamingOptions;
+  readonly naming: FrameOptions;
 }
 
 /** A debug file, a dwz file and a package. */
@@ -257,7 +268,7 @@ class FoundDebugFiles implements Disposable {
 
 function cacheKeyOf(
   { buildId, key }: ExecutableFile,
-  { demangle, inlines }: NamingOptions,
+  { demangle, lines, inlines }: FrameOptions,
 ): string {
-  return `${demangle} ${inlines} ${buildId} ${key}`;
+  return `${demangle} ${lines} ${lines && inlines} ${buildId} ${key}`;
 }

@@ -120,8 +120,9 @@ function userStack(
 
 function userFrame(dictionary: Dictionary, location: number): UserFrame {
   const { locations, functions, mappings, strings } = dictionary;
-  const line = locations.lineStart(location);
-  const isNamed = line < locations.lineEnd(location);
+  // Of what was inlined there the last: it has the frame on the stack.
+  const line = locations.lineEnd(location) - 1;
+  const isNamed = line >= locations.lineStart(location);
   const name = isNamed ? strings.at(functions.name.at(locations.lineFunction.at(line))) : "";
   return {
     name: placeName.test(name) ? "" : name,

@@ -7,8 +7,14 @@ export const symbolizeConfig = object({
     doc: "Show C++ and Rust names as their language writes them.",
     default: true,
   }),
+  lines: boolean({
+    doc:
+      "Say source files and lines by debug information, of the file or of its debug file. " +
+      "It takes some 100 MB of memory.",
+    default: false,
+  }),
   inlines: boolean({
-    doc: "Give functions that the compiler put into their callers as frames of their own.",
+    doc: "With lines, give functions that the compiler put into their callers as frames of their own.",
     default: true,
   }),
   debug_files: debugFilesConfig,

@@ -146,7 +146,8 @@ export class SymbolizeProcessor implements Processor {
     }
     const file = executables.find({ path, buildId, htlhash });
     if (isMissing(file)) return file;
-    return symbolizer.symbolize(file, addresses, this.#config, () => this.#finder());
+    const finder = this.#config.lines ? () => this.#finder() : undefined;
+    return symbolizer.symbolize(file, addresses, this.#config, finder);
   }
 
   /** Code that a runtime made is named by the map that it writes. */
