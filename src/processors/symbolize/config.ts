@@ -14,7 +14,7 @@ export const symbolizeConfig = object({
     default: false,
   }),
   inlines: boolean({
-    doc: "With lines, give functions that the compiler put into their callers as frames of their own.",
+    doc: "With lines, give functions that were put into their callers as frames of their own.",
     default: true,
   }),
   debug_files: debugFilesConfig,
