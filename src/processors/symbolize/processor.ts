@@ -14,6 +14,7 @@ import {
   type MissingKind,
   type SymbolFrame,
 } from "../../symbols/executable-file.ts";
+import { PROGRAM_NUMBER_ATTRIBUTE, type ProfiledProgram } from "../../symbols/jit/jit-maps.ts";
 import type { NamedAddresses } from "../../symbols/named-addresses.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { DebugFiles } from "../../symbols/sources/debug-files.ts";
@@ -142,7 +143,8 @@ export class SymbolizeProcessor implements Processor {
     const { executables, symbolizer } = this.#services;
     if (path === ANONYMOUS_MAPPING) {
       const pid = Number(attributeText(dictionary, attributes, "process.pid"));
-      return this.#symbolizeJit(pid, addresses);
+      const program = Number(attributeText(dictionary, attributes, PROGRAM_NUMBER_ATTRIBUTE));
+      return this.#symbolizeJit({ pid, program }, addresses);
     }
     const file = executables.find({ path, buildId, htlhash });
     if (isMissing(file)) return file;
@@ -151,9 +153,12 @@ export class SymbolizeProcessor implements Processor {
   }
 
   /** Code that a runtime made is named by the map that it writes. */
-  async #symbolizeJit(pid: number, addresses: BigUint64Array): Promise<NamedAddresses | Missing> {
+  async #symbolizeJit(
+    program: ProfiledProgram,
+    addresses: BigUint64Array,
+  ): Promise<NamedAddresses | Missing> {
     const { jitMaps, symbolizer } = this.#services;
-    const map = jitMaps.find(pid);
+    const map = jitMaps.find(program);
     return isMissing(map) ? map : symbolizer.symbolizeJit(map, addresses, this.#config.demangle);
   }
 

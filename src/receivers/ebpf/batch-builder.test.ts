@@ -4,6 +4,7 @@ import { valueText } from "../../profiles/attribute-value.ts";
 import { profcheck } from "../../profiles/profcheck.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import { resolvedSamples } from "../../profiles/resolved.ts";
+import { JitMaps } from "../../symbols/jit/jit-maps.ts";
 import { KernelLayout } from "../../symbols/kernel/layout.ts";
 import { buildBatch } from "./batch-builder.ts";
 import { ContainerIds } from "./container-ids.ts";
@@ -39,6 +40,7 @@ async function built({ samples, timestamps = false, cgroup = "" }: Given): Promi
     monotonicToUnixNano: 1_000_000n,
     timestamps,
     executables: await registryOf([[PROGRAM, file]]),
+    jitMaps: new JitMaps(),
     kernel: new KernelLayout({ textStart: TEXT, modules: [], buildId: "abc0" }),
     containers,
   });

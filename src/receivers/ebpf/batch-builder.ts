@@ -8,6 +8,7 @@ import {
   type Scope,
 } from "../../profiles/profile.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
+import type { JitMaps } from "../../symbols/jit/jit-maps.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
 import type { ContainerIds } from "./container-ids.ts";
 import type { ProgramIdentity } from "./process-image.ts";
@@ -29,6 +30,7 @@ export interface BatchOptions {
   readonly monotonicToUnixNano: bigint;
   readonly timestamps: boolean;
   readonly executables: ExecutableRegistry;
+  readonly jitMaps: JitMaps;
   readonly kernel: KernelLayout;
   readonly containers: ContainerIds;
 }

@@ -26,6 +26,7 @@ export function batchOf(
     monotonicToUnixNano,
     timestamps,
     executables: running.services.executables,
+    jitMaps: running.services.jitMaps,
     kernel: running.kernel,
     containers: running.containers,
   });

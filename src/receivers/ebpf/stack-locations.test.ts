@@ -5,6 +5,7 @@ import { Dictionary } from "../../profiles/dictionary.ts";
 import { ListTable } from "../../profiles/list-table.ts";
 import type { LoadSegment } from "../../symbols/elf/elf-file.ts";
 import type { ExecutableInfo, Missing } from "../../symbols/executable-file.ts";
+import { JitMaps } from "../../symbols/jit/jit-maps.ts";
 import { KernelLayout } from "../../symbols/kernel/layout.ts";
 import { type StackResult, sampleResult } from "./sample-record.ts";
 import { StackLocations } from "./stack-locations.ts";
@@ -44,7 +45,8 @@ async function located(given: Given): Promise<{ texts: string[]; dictionary: Dic
   const executables = await registryOf(
     given.file === undefined ? [] : [[mappings[0] as ProcessMapping, given.file]],
   );
-  const stacks = new StackLocations(dictionary, { executables, kernel: given.layout ?? kernel });
+  const sources = { executables, jitMaps: new JitMaps(), kernel: given.layout ?? kernel };
+  const stacks = new StackLocations(dictionary, sources);
   const raw = new ListTable();
   const locations: number[] = [];
   stacks.addKernel(locations, raw, internRaw(raw, given.kernel ?? []));

@@ -5,8 +5,9 @@ import type { ListTable } from "../../profiles/list-table.ts";
 import { ANONYMOUS_MAPPING } from "../../profiles/unresolved-name.ts";
 import { fileAddress } from "../../symbols/elf/file-address.ts";
 import type { ExecutableRegistry } from "../../symbols/executables.ts";
+import { type JitMaps, PROGRAM_NUMBER_ATTRIBUTE } from "../../symbols/jit/jit-maps.ts";
 import type { KernelLayout } from "../../symbols/kernel/layout.ts";
-import type { ProcessImage, ProcessMapping } from "./process-image.ts";
+import type { ProcessImage, ProcessMapping, ProgramIdentity } from "./process-image.ts";
 import { type StackResult, stackResultFrame } from "./sample-record.ts";
 
 /**
@@ -27,15 +28,16 @@ export class StackLocations {
   readonly #userByImage = new Map<ProcessImage, Map<number, number>>();
   readonly #kernelByPlace = new Map<number, number>();
   readonly #mappings = new Map<ProcessMapping, UserMapping>();
-  /** By pid. */
-  readonly #anonymous = new Map<number, Map<ProcessMapping, number>>();
+  readonly #jitMaps: JitMaps;
+  readonly #anonymous = new Map<ProgramIdentity, Map<ProcessMapping, number>>();
 
   constructor(
     dictionary: Dictionary,
-    sources: { executables: ExecutableRegistry; kernel: KernelLayout },
+    sources: { executables: ExecutableRegistry; jitMaps: JitMaps; kernel: KernelLayout },
   ) {
     this.#dictionary = dictionary;
     this.#executables = sources.executables;
+    this.#jitMaps = sources.jitMaps;
     this.#kernel = sources.kernel;
   }
 
@@ -112,7 +114,7 @@ export class StackLocations {
   #userLocation(image: ProcessImage, mapping: ProcessMapping | undefined, address: number): number {
     if (mapping === undefined) return this.#intern(0, BigInt(address), this.#frameType("native"));
     if (mapping.path === "") {
-      const index = this.#anonymousMapping(image.pid, mapping);
+      const index = this.#anonymousMapping(image, mapping);
       return this.#intern(index, BigInt(address), this.#frameType("native"));
     }
     const { index, bias } = this.#mappings.getOrInsertComputed(mapping, () =>
@@ -122,20 +124,24 @@ export class StackLocations {
   }
 
   /**
-   * Memory without a file, whose code only the map of its own process names: its pid keeps it
-   * apart from the same addresses of others.
+   * Memory without a file, whose code only the map of its own program names: its pid and number
+   * keep it apart from the same addresses of others.
    */
-  #anonymousMapping(pid: number, mapping: ProcessMapping): number {
-    const known = this.#anonymous.getOrInsertComputed(pid, () => new Map());
+  #anonymousMapping({ pid, program }: ProcessImage, mapping: ProcessMapping): number {
+    const known = this.#anonymous.getOrInsertComputed(program, () => new Map());
     return known.getOrInsertComputed(mapping, () => {
       const { attributes, attributeSets, mappings, strings } = this.#dictionary;
-      const attribute = attributes.intern(strings.intern("process.pid"), intValue(pid), 0);
+      const number = (key: string, value: number): number =>
+        attributes.intern(strings.intern(key), intValue(value), 0);
       return mappings.intern({
         memoryStart: mapping.start,
         memoryLimit: mapping.end,
         fileOffset: 0n,
         filename: strings.intern(ANONYMOUS_MAPPING),
-        attributeSet: attributeSets.intern([attribute]),
+        attributeSet: attributeSets.intern([
+          number("process.pid", pid),
+          number(PROGRAM_NUMBER_ATTRIBUTE, this.#jitMaps.numberOf(program)),
+        ]),
       });
     });
   }

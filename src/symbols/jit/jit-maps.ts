@@ -7,6 +7,8 @@ const HELD_MAX = 256;
 const MISSING_MAX = 16_384;
 /** How often a process without a map is looked at: its runtime may begin one. */
 const RETRY_MS = 30_000;
+/** How often a map that is held is compared with the one in its place: a JVM writes a new one. */
+const RECHECK_MS = 5000;
 
 /** A program that runs in a process, as whoever samples it knows it. */
 export interface JitProcess {
@@ -15,51 +17,89 @@ export interface JitProcess {
   readonly program: object;
 }
 
+/** A program as a profile names it. */
+export interface ProfiledProgram {
+  readonly pid: number;
+  /** `JitMaps.numberOf` it: a pid is used again, and a process runs one program after another. */
+  readonly program: number;
+}
+
+/** In a profile: which program a mapping without a file belongs to. */
+export const PROGRAM_NUMBER_ATTRIBUTE = "obsforge.program.number";
+
 /**
  * The perf maps of processes in whose memory without a file code was sampled. Each is opened while
  * its process runs and stays open after it, because a process that ended has no root any more.
  */
 export class JitMaps implements Disposable {
   readonly #byPid = new Map<number, HeldMap>();
-  readonly #missing = new Map<number, { readonly reason: Missing; readonly untilMs: number }>();
+  readonly #missing = new Map<number, MissingMap>();
+  readonly #numbers = new WeakMap<object, number>();
+  #lastNumber = 0;
+
+  /** What tells a program from every other that was met here. */
+  numberOf(program: object): number {
+    const known = this.#numbers.get(program);
+    if (known !== undefined) return known;
+    this.#numbers.set(program, ++this.#lastNumber);
+    return this.#lastNumber;
+  }
 
   /** Notes that code without a file was sampled in a process. */
   meet({ pid, program }: JitProcess): void {
-    const known = this.#byPid.get(pid);
-    if (known?.program.deref() === program) return;
-    if (known !== undefined) this.#close(pid);
+    const number = this.numberOf(program);
+    const now = performance.now();
+    const held = this.#byPid.get(pid);
     const missing = this.#missing.get(pid);
-    if (missing !== undefined && performance.now() < missing.untilMs) return;
-    const opened = openPerfMapOf(pid);
-    if ("missing" in opened) {
-      this.#missing.delete(pid);
-      this.#missing.set(pid, { reason: opened, untilMs: performance.now() + RETRY_MS });
-      forgetOldest(this.#missing, MISSING_MAX);
-      return;
-    }
+    if (held !== undefined && held.program !== number) this.#close(pid);
+    else if (held !== undefined && now < held.recheckMs) return;
+    if (missing !== undefined && missing.program === number && now < missing.untilMs) return;
     this.#missing.delete(pid);
-    this.#byPid.set(pid, new HeldMap(opened, program));
-    for (const oldest of this.#byPid.keys()) {
-      if (this.#byPid.size <= HELD_MAX) break;
-      this.#close(oldest);
-    }
+    const opened = openPerfMapOf(pid);
+    if (!("missing" in opened)) this.#hold(pid, new HeldMap(opened, number, now + RECHECK_MS));
+    // What was written before its runtime took it away still holds.
+    else if (held?.program === number) held.recheckMs = now + RECHECK_MS;
+    else this.#miss(pid, { reason: opened, program: number, untilMs: now + RETRY_MS });
   }
 
-  /** The map of a process that was met, lent until the caller disposes of it. */
-  find(pid: number): JitMapFile | Missing {
+  /** The map of a program that was met, lent until the caller disposes of it. */
+  find({ pid, program }: ProfiledProgram): JitMapFile | Missing {
     const held = this.#byPid.get(pid);
-    if (held !== undefined) return held.lend(pid);
-    return this.#missing.get(pid)?.reason ?? { missing: "no code of a runtime was seen in it" };
+    if (held?.program === program) return held.lend(pid);
+    const missing = this.#missing.get(pid);
+    if (missing?.program === program) return missing.reason;
+    return { missing: "no code of a runtime was seen in it, or another program has its pid now" };
   }
 
   [Symbol.dispose](): void {
     for (const pid of [...this.#byPid.keys()]) this.#close(pid);
   }
 
+  #hold(pid: number, map: HeldMap): void {
+    this.#close(pid);
+    this.#byPid.set(pid, map);
+    for (const oldest of this.#byPid.keys()) {
+      if (this.#byPid.size <= HELD_MAX) break;
+      this.#close(oldest);
+    }
+  }
+
+  #miss(pid: number, missing: MissingMap): void {
+    this.#missing.set(pid, missing);
+    forgetOldest(this.#missing, MISSING_MAX);
+  }
+
   #close(pid: number): void {
     this.#byPid.get(pid)?.[Symbol.dispose]();
     this.#byPid.delete(pid);
   }
+}
+
+interface MissingMap {
+  readonly reason: Missing;
+  /** Its number. */
+  readonly program: number;
+  readonly untilMs: number;
 }
 
 /** A map that is open for reading. */
@@ -70,13 +110,16 @@ export interface JitMapFile extends FileDescriptor {
 
 /** Closed when its owner and everybody whom it was lent to are done with it. */
 class HeldMap implements Disposable {
-  readonly program: WeakRef<object>;
+  /** Its number. */
+  readonly program: number;
+  recheckMs: number;
   readonly #file: OpenPerfMap;
   #users = 1;
 
-  constructor(file: OpenPerfMap, program: object) {
+  constructor(file: OpenPerfMap, program: number, recheckMs: number) {
     this.#file = file;
-    this.program = new WeakRef(program);
+    this.program = program;
+    this.recheckMs = recheckMs;
   }
 
   lend(pid: number): JitMapFile {
@@ -84,7 +127,7 @@ class HeldMap implements Disposable {
     let isOpen = true;
     return {
       fd: this.#file.fd,
-      key: `${this.#file.path} of process ${pid} (${this.#file.identity})`,
+      key: `${this.#file.path} of process ${pid}, program ${this.program} (${this.#file.identity})`,
       [Symbol.dispose]: () => {
         if (isOpen) this[Symbol.dispose]();
         isOpen = false;

@@ -3,7 +3,6 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chownSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { requirement } from "../../../test/support/requirements.ts";
-import { JitMaps } from "./jit-maps.ts";
 import { openPerfMapOf } from "./perf-map-file.ts";
 
 /** Nobody's process, and a user that is neither its owner nor root. */
@@ -74,17 +73,5 @@ describe("openPerfMapOf [S6]", { skip: requirement("root") }, () => {
       assert.equal(found === "", round % 2 === 1, `round ${round}: ${found}`);
       remove();
     }
-  });
-
-  it("stays open when the process ends, for as long as somebody reads it", () => {
-    writeFileSync(path, "1000 10 f\n");
-    using maps = new JitMaps();
-    const program = {};
-    maps.meet({ pid: sleeper.pid as number, program });
-    remove();
-    const lent = maps.find(sleeper.pid as number);
-    assert.ok("fd" in lent);
-    lent[Symbol.dispose]();
-    assert.ok("missing" in maps.find(1));
   });
 });
