@@ -99,10 +99,16 @@ export function openTargetFile(process: TargetProcess, mapping: ProcessMapping):
  * mapped file names. Which inode it should be is not known, so it is not verified.
  *
  * @param root  a folder of this host, as `/proc/PID/root`
+ * @param last  whether the path may end in a link
  */
-export function openFileInRoot(root: string, path: string): TargetFileLookup {
+export function openFileInRoot(
+  root: string,
+  path: string,
+  last: "follow" | "no-follow" = "follow",
+): TargetFileLookup {
   if (path === "" || path.includes("\0")) return { missing: "not-found" };
-  return adopt(openInRoot(root, path), ANY_INODE, { via: "process-root" });
+  const how = last === "follow" ? FOLLOW_LINKS : KEEP_LAST_LINK;
+  return adopt(openInRoot(root, path, how), ANY_INODE, { via: "process-root" });
 }
 
 const ANY_INODE: MappedInode = { inode: 0n, device: NO_DEVICE };
@@ -119,13 +125,13 @@ const RESOLVE_IN_ROOT = 0x10n;
 /** The kernel gives up a resolution, to be tried again, while folders on the path are moved. */
 const RESOLVE_TRIES_MAX = 8;
 
-function openInRoot(root: string, path: string): PathLookup {
+function openInRoot(root: string, path: string, how = FOLLOW_LINKS): PathLookup {
   const rootFd = openMagicLink(root, constants.O_DIRECTORY);
   if (typeof rootFd !== "number") return rootFd;
   try {
     let result = -EAGAIN;
     for (let tries = 0; result === -EAGAIN && tries < RESOLVE_TRIES_MAX; tries++) {
-      result = openat2(rootFd, path, OPEN_HOW);
+      result = openat2(rootFd, path, how);
     }
     return result >= 0 ? result : missingBy(result);
   } finally {
@@ -133,10 +139,16 @@ function openInRoot(root: string, path: string): PathLookup {
   }
 }
 
+const FOLLOW_LINKS = openHow(0);
+/** A link at the end is opened as itself, which is then no regular file. */
+const KEEP_LAST_LINK = openHow(constants.O_NOFOLLOW);
+
 /** struct open_how: flags, mode, resolve. */
-const OPEN_HOW = new Uint8Array(
-  BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).buffer,
-);
+function openHow(more: number): Uint8Array {
+  const flags = BigInt(O_PATH | O_CLOEXEC | more);
+  const fields = BigUint64Array.of(flags, 0n, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  return new Uint8Array(fields.buffer);
+}
 
 function missingBy(errno: number): MissingTargetFile {
   if (errno === -ENOENT || errno === -ENOTDIR) return "not-found";

@@ -1,15 +1,18 @@
-/** Pieces of code of one process; what is made beyond is not known. Node makes 100,000 in a day. */
-const CODES_MAX = 1_000_000;
-/** Bytes of all names. */
-const NAMES_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * Pieces of code of one process; beyond it what newer code has covered is forgotten. Node makes
+ * 100,000 in a day.
+ */
+const CODES_MAX = 512 * 1024;
+/** Bytes of all names. With the rest, a map never takes more than 64 MiB. */
+const NAMES_BYTES_MAX = 24 * 1024 * 1024;
 /** A longer name is cut: a JVM writes the types of all arguments. */
 const NAME_BYTES_MAX = 4096;
-/** Newest ones that are looked through one by one, before all are sorted again. */
+/** Newest ones that are looked through one by one, before they are sorted. */
 const RECENT_MAX = 256;
 /** User space ends below it on every machine; above it a number is not exact. */
 const ADDRESS_MAX = 2 ** 52;
 /** Code of one name: a runtime reserves 256 MiB for all. */
-const SIZE_MAX = 2 ** 32;
+const SIZE_MAX = 2 ** 32 - 1;
 /** No code. */
 export const NONE = -1;
 
@@ -26,23 +29,33 @@ export interface JitCode {
  * because the runtime has used the memory again.
  */
 export class CodeMap {
-  #starts = new Float64Array(1024);
-  #ends = new Float64Array(1024);
-  #nameStarts = new Float64Array(1025);
-  #names = new Uint8Array(64 * 1024);
+  #rows: Rows = newRows(1024);
+  #names: Uint8Array = new Uint8Array(64 * 1024);
   #count = 0;
-  /** Rows that `#index` knows. */
-  #indexed = 0;
-  #index: Segments = NO_SEGMENTS;
+  /**
+   * The sorted rows, oldest first, each level at most half as long as the one before it: what a
+   * program adds costs no sorting of all that it has.
+   */
+  #levels: Level[] = [];
 
   get count(): number {
     return this.#count;
   }
 
+  /** No more code can be added before some is forgotten. */
+  get isFull(): boolean {
+    const namesEnd = this.#rows.nameStarts[this.#count] as number;
+    return this.#count >= CODES_MAX || namesEnd + NAME_BYTES_MAX > NAMES_BYTES_MAX;
+  }
+
   /** Memory that it takes. */
   get bytes(): number {
-    const rows = this.#starts.byteLength + this.#ends.byteLength + this.#nameStarts.byteLength;
-    return rows + this.#names.byteLength;
+    const { starts, sizes, nameStarts } = this.#rows;
+    const rows = starts.byteLength + sizes.byteLength + nameStarts.byteLength;
+    const levels = this.#levels.reduce((sum, { starts, rows: of }) => {
+      return sum + starts.byteLength + of.byteLength;
+    }, 0);
+    return rows + levels + this.#names.byteLength;
   }
 
   /**
@@ -52,57 +65,122 @@ export class CodeMap {
    * @returns its row; NONE when it cannot be, or there is no room
    */
   add(start: number, size: number, name: Uint8Array): number {
-    const bytes = name.subarray(0, NAME_BYTES_MAX);
-    const namesEnd = this.#nameStarts[this.#count] as number;
     const isSane = start >= 0 && start < ADDRESS_MAX && size >= 0 && size < SIZE_MAX;
-    const hasRoom = this.#count < CODES_MAX && namesEnd + bytes.length <= NAMES_BYTES_MAX;
-    if (!isSane || !hasRoom || bytes.length === 0) return NONE;
-    if (this.#count + 1 >= this.#ends.length) this.#growRows();
-    if (namesEnd + bytes.length > this.#names.length) this.#growNames(namesEnd + bytes.length);
+    const bytes = name.subarray(0, NAME_BYTES_MAX);
+    if (!isSane || bytes.length === 0 || !this.#makeRoom(bytes.length)) return NONE;
     const row = this.#count++;
-    this.#starts[row] = start;
-    this.#ends[row] = start + Math.max(size, 1);
-    this.#names.set(bytes, namesEnd);
-    this.#nameStarts[row + 1] = namesEnd + bytes.length;
+    const { starts, sizes, nameStarts } = this.#rows;
+    const nameStart = nameStarts[row] as number;
+    starts[row] = start;
+    sizes[row] = Math.max(size, 1);
+    this.#names.set(bytes, nameStart);
+    nameStarts[row + 1] = nameStart + bytes.length;
     return row;
   }
 
   /** The row of the newest code around an address; NONE when there is none. */
   rowAt(address: number): number {
-    if (this.#count - this.#indexed > RECENT_MAX) this.#sort();
-    for (let row = this.#count - 1; row >= this.#indexed; row--) {
-      if (address >= (this.#starts[row] as number) && address < (this.#ends[row] as number)) {
-        return row;
-      }
+    if (this.#count - this.#sorted > RECENT_MAX) this.#sort();
+    const { starts, sizes } = this.#rows;
+    for (let row = this.#count - 1; row >= this.#sorted; row--) {
+      const distance = address - (starts[row] as number);
+      if (distance >= 0 && distance < (sizes[row] as number)) return row;
     }
-    return segmentRow(this.#index, address);
+    for (let index = this.#levels.length - 1; index >= 0; index--) {
+      const row = segmentRow(this.#levels[index] as Level, address);
+      if (row !== NONE) return row;
+    }
+    return NONE;
   }
 
   code(row: number): JitCode {
-    const nameStart = this.#nameStarts[row] as number;
-    const nameEnd = this.#nameStarts[row + 1] as number;
-    const start = this.#starts[row] as number;
-    const name = Buffer.from(this.#names.buffer, nameStart, nameEnd - nameStart).toString("utf8");
-    return { name, start, size: (this.#ends[row] as number) - start };
+    const { starts, sizes, nameStarts } = this.#rows;
+    const name = this.#names.subarray(nameStarts[row], nameStarts[row + 1]);
+    return {
+      name: Buffer.from(name.buffer, name.byteOffset, name.length).toString("utf8"),
+      start: starts[row] as number,
+      size: sizes[row] as number,
+    };
   }
 
-  #growRows(): void {
-    const length = 2 * this.#ends.length;
-    this.#starts = withRoom(this.#starts, length);
-    this.#ends = withRoom(this.#ends, length);
-    this.#nameStarts = withRoom(this.#nameStarts, length + 1);
+  /**
+   * Forgets code that newer code has covered. Rows get other numbers.
+   *
+   * @returns whether that has made room for a while
+   */
+  compact(): boolean {
+    const { starts, sizes, nameStarts } = this.#rows;
+    const { rows } = segmentsOf(this.#rows, 0, this.#count);
+    const kept = new Uint8Array(this.#count);
+    for (const row of rows) if (row !== NONE) kept[row] = 1;
+    let count = 0;
+    let namesEnd = 0;
+    for (let row = 0; row < this.#count; row++) {
+      if (kept[row] === 0) continue;
+      const [nameStart, nameEnd] = [nameStarts[row] as number, nameStarts[row + 1] as number];
+      starts[count] = starts[row] as number;
+      sizes[count] = sizes[row] as number;
+      this.#names.copyWithin(namesEnd, nameStart, nameEnd);
+      namesEnd += nameEnd - nameStart;
+      nameStarts[++count] = namesEnd;
+    }
+    this.#count = count;
+    this.#levels = [];
+    return count <= CODES_MAX / 2 && namesEnd <= NAMES_BYTES_MAX / 2;
   }
 
-  #growNames(bytes: number): void {
-    const names = new Uint8Array(Math.max(2 * this.#names.length, bytes));
-    names.set(this.#names);
-    this.#names = names;
+  get #sorted(): number {
+    return this.#levels.at(-1)?.end ?? 0;
+  }
+
+  /** False when the limits allow none. */
+  #makeRoom(nameBytes: number): boolean {
+    const namesEnd = (this.#rows.nameStarts[this.#count] as number) + nameBytes;
+    if (this.#count >= CODES_MAX || namesEnd > NAMES_BYTES_MAX) return false;
+    if (this.#count >= this.#rows.starts.length) this.#rows = grown(this.#rows);
+    if (namesEnd > this.#names.length) {
+      const names = new Uint8Array(Math.min(2 * this.#names.length, NAMES_BYTES_MAX));
+      names.set(this.#names);
+      this.#names = names;
+    }
+    return true;
   }
 
   #sort(): void {
-    this.#index = segmentsOf(this.#starts, this.#ends, this.#count);
-    this.#indexed = this.#count;
+    const levels = this.#levels;
+    let start = this.#sorted;
+    for (let last = levels.at(-1); last !== undefined; last = levels.at(-1)) {
+      if (2 * (this.#count - start) <= last.end - last.start) break;
+      start = last.start;
+      levels.pop();
+    }
+    const segments = segmentsOf(this.#rows, start, this.#count);
+    levels.push({ start, end: this.#count, ...segments });
   }
+}
+
+interface Rows {
+  readonly starts: Float64Array<ArrayBuffer>;
+  /** Bytes; 1 for code without a size. */
+  readonly sizes: Uint32Array<ArrayBuffer>;
+  /** Where each name begins in the bytes of all, and at the end where the last one ends. */
+  readonly nameStarts: Uint32Array<ArrayBuffer>;
+}
+
+function newRows(length: number): Rows {
+  return {
+    starts: new Float64Array(length),
+    sizes: new Uint32Array(length),
+    nameStarts: new Uint32Array(length + 1),
+  };
+}
+
+function grown(before: Rows): Rows {
+  const after = newRows(2 * before.starts.length);
+  after.starts.set(before.starts);
+  after.sizes.set(before.sizes);
+  after.nameStarts.set(before.nameStarts);
+  return after;
 }
 
 /** From each start on, which row counts; NONE where none does. */
@@ -111,7 +189,11 @@ interface Segments {
   readonly rows: Int32Array;
 }
 
-const NO_SEGMENTS: Segments = { starts: new Float64Array(0), rows: new Int32Array(0) };
+/** The segments of the rows from `start` to before `end`. */
+interface Level extends Segments {
+  readonly start: number;
+  readonly end: number;
+}
 
 function segmentRow({ starts, rows }: Segments, address: number): number {
   let low = 0;
@@ -124,39 +206,59 @@ function segmentRow({ starts, rows }: Segments, address: number): number {
   return low === 0 ? NONE : (rows[low - 1] as number);
 }
 
-/** Sweeps over all starts and ends; of the rows that are open the newest counts. */
-function segmentsOf(starts: Float64Array, ends: Float64Array, count: number): Segments {
-  const order = Uint32Array.from({ length: count }, (_, row) => row);
+/** Sweeps over the starts and ends of some rows; of those that are open the newest counts. */
+function segmentsOf({ starts, sizes }: Rows, first: number, end: number): Segments {
+  const order = Uint32Array.from({ length: end - first }, (_, index) => first + index);
   order.sort((a, b) => (starts[a] as number) - (starts[b] as number) || a - b);
-  const segmentStarts: number[] = [];
-  const segmentRows: number[] = [];
-  const mark = (start: number, row: number): void => {
-    if (segmentRows.at(-1) === row) return;
-    if (segmentStarts.at(-1) === start) {
-      segmentRows[segmentRows.length - 1] = row;
-      return;
-    }
-    segmentStarts.push(start);
-    segmentRows.push(row);
-  };
+  const found = new SegmentList(2 * order.length);
   const open = new NewestFirst();
+  const endOf = (row: number): number => (starts[row] as number) + (sizes[row] as number);
   const closeUntil = (address: number): void => {
     for (let top = open.top; top !== NONE; top = open.top) {
-      const end = ends[top] as number;
-      if (end > address) return;
+      const topEnd = endOf(top);
+      if (topEnd > address) return;
       open.pop();
-      while (open.top !== NONE && (ends[open.top] as number) <= end) open.pop();
-      mark(end, open.top);
+      while (open.top !== NONE && endOf(open.top) <= topEnd) open.pop();
+      found.mark(topEnd, open.top);
     }
   };
   for (const row of order) {
     const start = starts[row] as number;
     closeUntil(start);
     open.push(row);
-    mark(start, open.top);
+    found.mark(start, open.top);
   }
   closeUntil(Number.POSITIVE_INFINITY);
-  return { starts: Float64Array.from(segmentStarts), rows: Int32Array.from(segmentRows) };
+  return found.segments;
+}
+
+/** Segments as a sweep finds them. */
+class SegmentList {
+  readonly #starts: Float64Array;
+  readonly #rows: Int32Array;
+  #count = 0;
+
+  /** @param max  a row has one start and one end */
+  constructor(max: number) {
+    this.#starts = new Float64Array(max);
+    this.#rows = new Int32Array(max);
+  }
+
+  mark(start: number, row: number): void {
+    const last = this.#count - 1;
+    if (last >= 0 && this.#rows[last] === row) return;
+    if (last >= 0 && this.#starts[last] === start) {
+      this.#rows[last] = row;
+      return;
+    }
+    this.#starts[this.#count] = start;
+    this.#rows[this.#count++] = row;
+  }
+
+  get segments(): Segments {
+    const count = this.#count;
+    return { starts: this.#starts.slice(0, count), rows: this.#rows.slice(0, count) };
+  }
 }
 
 /** A binary heap of rows, the newest on top. */
@@ -195,10 +297,4 @@ class NewestFirst {
     }
     rows[at] = last;
   }
-}
-
-function withRoom(before: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const after = new Float64Array(length);
-  after.set(before);
-  return after;
 }

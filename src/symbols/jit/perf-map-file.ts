@@ -1,5 +1,4 @@
-import { fstatSync, lstatSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { fstatSync, readFileSync } from "node:fs";
 import { openFileInRoot, type TargetFile } from "../../linux/target-file.ts";
 import type { Missing } from "../executable-file.ts";
 
@@ -34,9 +33,13 @@ export function openPerfMapOf(pid: number): OpenPerfMap | Missing {
   ];
   let refused: string | undefined;
   for (const place of places) {
-    const file = openFileInRoot(place.root, place.path);
-    if ("missing" in file) continue;
-    const fault = faultOf(file, place, process.uid);
+    // Through a link its owner would have us read what he may not read himself.
+    const file = openFileInRoot(place.root, place.path, "no-follow");
+    if ("missing" in file) {
+      if (file.missing === "not-regular") refused ??= `${place.path} is no regular file`;
+      continue;
+    }
+    const fault = faultOf(file, place.path, process.uid);
     if (fault === undefined) return opened(file, place.path);
     file[Symbol.dispose]();
     refused ??= fault;
@@ -44,20 +47,11 @@ export function openPerfMapOf(pid: number): OpenPerfMap | Missing {
   return { missing: refused ?? `its runtime writes no /tmp/perf-${inner}.map` };
 }
 
-interface Place {
-  readonly root: string;
-  readonly path: string;
-}
-
 /** Why a file is not taken for the map of a user's process. */
-function faultOf(file: TargetFile, { root, path }: Place, uid: number): string | undefined {
-  const owner = fstatSync(file.fd).uid;
-  if (owner !== uid && owner !== ROOT_UID) {
-    return `${path} belongs to user ${owner}, and the process to ${uid}`;
-  }
-  // Through a link its owner would have us read what he may not read himself.
-  const named = lstatSync(join(root, path), { throwIfNoEntry: false, bigint: true });
-  return named?.ino === file.inode ? undefined : `${path} is a link`;
+function faultOf({ fd }: TargetFile, path: string, uid: number): string | undefined {
+  const owner = fstatSync(fd).uid;
+  if (owner === uid || owner === ROOT_UID) return undefined;
+  return `${path} belongs to user ${owner}, and the process to ${uid}`;
 }
 
 function opened(file: TargetFile, path: string): OpenPerfMap {

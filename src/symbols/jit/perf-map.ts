@@ -20,6 +20,8 @@ export class PerfMap {
   /** What came without its end. */
   #rest: Uint8Array = new Uint8Array(0);
   #skipped = 0;
+  /** It is full of code of which hardly any was covered. */
+  #isCrowded = false;
 
   get lineCount(): number {
     return this.#codes.count;
@@ -40,6 +42,8 @@ export class PerfMap {
     const text = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     let start = 0;
     for (;;) {
+      // A file of nothing but line ends would else cost a search for each.
+      while (text[start] === NEWLINE) start++;
       const end = text.indexOf(NEWLINE, start);
       if (end < 0) break;
       this.#addLine(text, start, text[end - 1] === RETURN ? end - 1 : end);
@@ -64,8 +68,15 @@ export class PerfMap {
     const nameStart = skipBlank(text, size.end, lineEnd);
     const isLine = start.isNumber && size.isNumber;
     const name = text.subarray(nameStart, lineEnd);
-    const row = isLine ? this.#codes.add(start.value, size.value, name) : NONE;
-    if (row === NONE && lineEnd > lineStart) this.#skipped++;
+    const isAdded = isLine && this.#addCode(start.value, size.value, name);
+    if (!isAdded && lineEnd > lineStart) this.#skipped++;
+  }
+
+  #addCode(start: number, size: number, name: Uint8Array): boolean {
+    if (this.#codes.add(start, size, name) !== NONE) return true;
+    if (!this.#codes.isFull || this.#isCrowded) return false;
+    this.#isCrowded = !this.#codes.compact();
+    return this.#codes.add(start, size, name) !== NONE;
   }
 }
 
