@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { CollectorError } from "../support/errors.ts";
+import { escapeControl, escapedJson } from "../support/logger.ts";
 import type { SymbolFrame } from "../symbols/executable-file.ts";
 import type { AddressNamer, NamedAddress } from "./address-namer.ts";
 import { EXIT_FAILURE } from "./exit-codes.ts";
@@ -110,14 +111,18 @@ function jsonOf({ address, frames, reason }: Answer): string {
     line,
     column,
   }));
-  return `${JSON.stringify({ address, frames: shown, ...(frames.length === 0 && { reason }) })}\n`;
+  return `${escapedJson({ address, frames: shown, ...(frames.length === 0 && { reason }) })}\n`;
 }
 
-/** As llvm-symbolizer prints it: two lines a frame, and an empty one after each address. */
+/**
+ * As llvm-symbolizer prints it: two lines a frame, and an empty one after each address. Names come
+ * from whoever wrote the file, and must not command the terminal [S18].
+ */
 function textOf({ frames }: Answer): string {
   const shown = frames.length === 0 ? [UNKNOWN] : frames;
   const lines = shown.map(({ name, file, line, column }) => {
-    return `${name}\n${file ?? "??"}:${line ?? 0}:${column ?? 0}\n`;
+    const place = `${file ?? "??"}:${line ?? 0}:${column ?? 0}`;
+    return `${escapeControl(name)}\n${escapeControl(place)}\n`;
   });
   return `${lines.join("")}\n`;
 }

@@ -66,8 +66,11 @@ export function jsonLine(clock: Clock): LineFormat {
   };
 }
 
-/** JSON leaves some control characters as they are, which a terminal would act on [S18]. */
-function escapedJson(record: object): string {
+/**
+ * The value as JSON on one line. JSON leaves some control characters as they are, which a terminal
+ * would act on [S18].
+ */
+export function escapedJson(record: object): string {
   const text = JSON.stringify(record, (_key, value) =>
     typeof value === "bigint" ? String(value) : value,
   );

@@ -136,6 +136,18 @@ describe("obsforge symbolize", { skip: requirement("binutils") }, () => {
     rmSync(map);
   });
 
+  it("lets no name command the terminal [S18]", async () => {
+    const map = folder.file("ansi.map");
+    writeFileSync(map, "10 10 a\u001b[31mb\u009bc\n");
+    for (const form of [[], ["--json"]]) {
+      const args = ["symbolize", "--perf-map", map, "--addr", "0x12", ...form];
+      const { stdout: shown } = await runObsforge(args);
+      assert.match(shown, /a.*31mb.*c/);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
+      assert.doesNotMatch(shown, /[\u001b\u009b]/);
+    }
+  });
+
   it("looks addresses up in a copy of kallsyms", async () => {
     const path = join(folder.path, "kallsyms");
     const symbols = ["ffffffff81000000 T _stext", "ffffffff81000100 t do_work"];
