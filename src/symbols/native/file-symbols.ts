@@ -4,10 +4,11 @@ import type { SplitFiles } from "../dwarf/split-units.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { openMiniDebugInfo } from "../elf/mini-debug-info.ts";
 import { PltStubs } from "../elf/plt-stubs.ts";
-import { type FunctionAt, type FunctionSymbol, findFunctions } from "../elf/symbol-table.ts";
+import { type FunctionAt, findFunctions } from "../elf/symbol-table.ts";
 import { isMissing, type SymbolFrame } from "../executable-file.ts";
-import { displayName, type NamedSymbol } from "./display-name.ts";
+import { displayName } from "./display-name.ts";
 import { type GoNames, openGoNames } from "./go-names.ts";
+import { frameOf, isNamed, placesOf } from "./named-place.ts";
 
 /** A file with code, and the files that hold what was taken out of it. */
 export interface SymbolFiles extends SplitFiles {
@@ -228,27 +229,13 @@ function joined(
   { options, address, other, hasDebugInfo }: Joining,
 ): FoundFrames {
   const { demangle } = options;
-  const outermost = debugged?.at(-1);
-  const range = hasDebugInfo ? oneAddress(address, debugged !== undefined) : { low, high };
-  if (outermost === undefined || !isNamed(outermost)) {
-    if (symbol !== undefined) {
-      const frame = symbolFrame(
-        symbolName(symbol, undefined),
-        placeOf(symbol, outermost),
-        demangle,
-      );
-      return { frames: [frame], ...range };
-    }
+  const frames = placesOf(symbol, debugged ?? []).map((place) => frameOf(place, demangle));
+  if (frames.length === 0) {
     // A stub may be the next address, though no symbol begins there.
-    const frames = other === undefined ? NO_FRAMES : [shownOther(other, demangle)];
-    return { frames, ...oneAddress(address, true) };
+    const others = other === undefined ? [] : [shownOther(other, demangle)];
+    return { frames: others, ...oneAddress(address, true) };
   }
-  const frames = (debugged ?? []).map((frame) => {
-    const isOutermost = frame === outermost;
-    const named =
-      isOutermost && symbol !== undefined ? symbolName(symbol, frame) : debugName(frame);
-    return symbolFrame(named, isOutermost ? placeOf(symbol, frame) : frame, demangle);
-  });
+  const range = hasDebugInfo ? oneAddress(address, debugged !== undefined) : { low, high };
   return { frames, ...range };
 }
 
@@ -256,20 +243,6 @@ function joined(
 function oneAddress(address: bigint, isKnown: boolean): { low: number; high: number } {
   const low = Number(address);
   return isKnown && Number.isSafeInteger(low) ? { low, high: low + 1 } : { low: 0, high: 0 };
-}
-
-const NO_FRAMES: readonly SymbolFrame[] = [];
-
-type Place = Pick<SymbolFrame, "file" | "line" | "column">;
-
-/** Without lines a local symbol still says its source file. */
-function placeOf(symbol: FunctionSymbol | undefined, frame: DebugFrame | undefined): Place {
-  if (frame?.file !== undefined || symbol?.file === undefined) return frame ?? {};
-  return { file: symbol.file };
-}
-
-function isNamed(frame: DebugFrame | undefined): boolean {
-  return frame?.linkageName !== undefined || frame?.bareName !== undefined;
 }
 
 const STUB_MARK = "@plt";
@@ -280,29 +253,4 @@ function shownOther(frame: SymbolFrame, demangles: boolean): SymbolFrame {
   const target = systemName.slice(0, -STUB_MARK.length);
   const name = displayName({ systemName: target, readableName: target });
   return { ...frame, name: `${name}${STUB_MARK}` };
-}
-
-function symbolName(
-  { name, readableName }: FunctionSymbol,
-  frame: DebugFrame | undefined,
-): NamedSymbol {
-  // What the debug information calls without a linkage name is C, or has no other full name.
-  const isBare = frame !== undefined && frame.linkageName === undefined;
-  return { systemName: name, readableName: (isBare ? frame.fullName : undefined) ?? readableName };
-}
-
-function debugName({ linkageName, bareName = "", fullName }: DebugFrame): NamedSymbol {
-  return { systemName: linkageName ?? bareName, readableName: linkageName ?? fullName ?? bareName };
-}
-
-function symbolFrame(named: NamedSymbol, place: Place, demangles: boolean): SymbolFrame {
-  const { systemName } = named;
-  const { file, line, column } = place;
-  return {
-    name: demangles ? displayName(named) : systemName,
-    systemName,
-    ...(file !== undefined && { file }),
-    ...(line !== undefined && { line }),
-    ...(column !== undefined && { column }),
-  };
 }
