@@ -28,6 +28,11 @@ export class AddressIndex {
     this.#maxEnds = runningMax(this.#ends);
   }
 
+  /** Where ranges begin and end. */
+  get bounds(): Float64Array[] {
+    return [this.#starts, this.#ends];
+  }
+
   /** Indices of units, the one whose range begins last first. */
   unitsAt(address: number): number[] {
     const units: number[] = [];

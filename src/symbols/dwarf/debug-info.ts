@@ -97,6 +97,19 @@ export class DebugInfo {
     }
   }
 
+  /**
+   * Every address at which `framesAt` may begin to say something else, unit by unit, in any order.
+   * What `framesAt` is asked for about one unit at a time is not read twice.
+   */
+  *bounds(): Generator<Float64Array> {
+    this.#index = this.#completeIndex();
+    yield* this.#index.bounds;
+    for (const unit of this.#file.headers.keys()) {
+      const functions = this.#functionsOf(unit);
+      if (functions !== undefined) yield* functions.bounds();
+    }
+  }
+
   #firstIndex(): AddressIndex {
     const ranges = this.#addressRanges();
     return ranges.length === 0 ? this.#completeIndex() : new AddressIndex(ranges);

@@ -79,6 +79,11 @@ export class LineTable {
     ]);
   }
 
+  /** Where rows begin and sequences end, in any order. */
+  get bounds(): Float64Array[] {
+    return [this.#addresses.subarray(0, this.#count), this.#ends];
+  }
+
   /** Where the code at an address comes from; of several rows at one address the last counts. */
   find(address: number): SourcePlace | undefined {
     const sequence = lastAtOrBefore(this.#ends, address) + 1;

@@ -47,6 +47,27 @@ export class UnitFunctions {
     return [placed(innermost, place), ...outer];
   }
 
+  /** Every address at which `framesAt` may begin to say something else, in any order. */
+  *bounds(): Generator<Float64Array> {
+    const { units, index } = this.#place;
+    if (this.#lines !== undefined) yield* this.#lines.bounds;
+    let loaded: LoadedUnit;
+    try {
+      units.deepen(index);
+      loaded = units.loaded(index);
+    } catch {
+      // Its functions are broken, and their lines are known.
+      return;
+    }
+    const { starts, ends, functions } = loaded.scan;
+    yield starts;
+    yield ends;
+    for (const offset of new Set(functions)) {
+      const inlines = this.#inlinesOf({ loaded, offset });
+      if (inlines !== undefined) yield inlines.starts;
+    }
+  }
+
   #functionAt(address: number): FoundFunction | undefined {
     const { units, index } = this.#place;
     const loaded = units.loaded(index);

@@ -113,22 +113,38 @@ export function scanSymbols(elf: ElfFile, addresses: Iterable<bigint>): FoundFun
   const base = baseOf(elf);
   const ranges = new AddressRanges(placesOf(addresses, base));
   const tables = readTables(elf);
-  const candidates: Candidates = {
-    starts: [],
-    sizes: [],
-    names: [],
-    bindings: [],
-    files: [],
-    unsized: new Map(),
-  };
+  const candidates = noCandidates();
   noteSections(elf, base, ranges);
   for (const table of tables) collectFunctions(elf, table, { base, ranges, into: candidates });
   const { unsized } = candidates;
   return { ...withoutAliases(candidates, tables), unsized, base, ranges, tables };
 }
 
+/**
+ * Every address, from the file's base on, at which another function may be the one around it: in
+ * any order, and some of them several times.
+ *
+ * @throws as scanSymbols does
+ */
+export function functionBounds(elf: ElfFile): number[] {
+  const base = baseOf(elf);
+  const bounds: number[] = [];
+  const ranges: NotedRanges = {
+    note(start, end) {
+      bounds.push(start, end);
+      return false;
+    },
+  };
+  noteSections(elf, base, ranges);
+  const into = noCandidates();
+  for (const table of readTables(elf)) collectFunctions(elf, table, { base, ranges, into });
+  return bounds;
+}
+
+type NotedRanges = Pick<AddressRanges, "note">;
+
 /** No function lasts beyond its section. */
-function noteSections({ sections }: ElfFile, base: bigint, ranges: AddressRanges): void {
+function noteSections({ sections }: ElfFile, base: bigint, ranges: NotedRanges): void {
   for (const { flags, address, size } of sections) {
     if ((flags & SHF_EXECINSTR) === 0) continue;
     for (const bound of [address - base, address - base + BigInt(size)]) {
@@ -136,6 +152,10 @@ function noteSections({ sections }: ElfFile, base: bigint, ranges: AddressRanges
       if (place >= 0 && Number.isSafeInteger(place)) ranges.note(place, place);
     }
   }
+}
+
+function noCandidates(): Candidates {
+  return { starts: [], sizes: [], names: [], bindings: [], files: [], unsized: new Map() };
 }
 
 function* placesOf(addresses: Iterable<bigint>, base: bigint): Generator<number> {
@@ -201,7 +221,7 @@ function baseOf(elf: ElfFile): bigint {
 
 interface Collection {
   readonly base: bigint;
-  readonly ranges: AddressRanges;
+  readonly ranges: NotedRanges;
   readonly into: Candidates;
 }
 

@@ -4,10 +4,12 @@ import type { SplitFiles } from "../dwarf/split-units.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { openMiniDebugInfo } from "../elf/mini-debug-info.ts";
 import { PltStubs } from "../elf/plt-stubs.ts";
+import { functionBounds } from "../elf/symbol-scan.ts";
 import { type FunctionAt, findFunctions } from "../elf/symbol-table.ts";
-import { isMissing, type SymbolFrame } from "../executable-file.ts";
+import { isMissing, type Missing, type SymbolFrame } from "../executable-file.ts";
 import { displayName } from "./display-name.ts";
 import { type GoNames, openGoNames } from "./go-names.ts";
+import { buildSymbolIndex } from "./index-builder.ts";
 import { frameOf, isNamed, placesOf } from "./named-place.ts";
 
 /** A file with code, and the files that hold what was taken out of it. */
@@ -81,6 +83,25 @@ export class FileSymbols {
 
   get hasDebugInfo(): boolean {
     return this.#debugInfo !== undefined;
+  }
+
+  /**
+   * The index of the file, in pieces, or why it has none. What symbols and debug information leave
+   * without a name is not in it: stubs, and code of a stripped Go program.
+   *
+   * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  a symbol table is broken; there is too much of it
+   */
+  buildIndex(): Uint8Array[] | Missing {
+    const debugInfo = this.#debugInfo;
+    const code = codeOf(this.#elf);
+    if (debugInfo === undefined) return { missing: "the file has no debug information" };
+    if (code === undefined || debugInfo.base !== 0n) return { missing: "it is no program" };
+    return buildSymbolIndex({
+      debugInfo,
+      code,
+      symbolBounds: this.#tables.flatMap(functionBounds),
+      symbolsAt: (addresses) => this.#symbolsAt(addresses),
+    });
   }
 
   /**
@@ -183,6 +204,16 @@ export class FileSymbols {
     }
     return frames;
   }
+}
+
+/** Undefined for what is never run, or lies too high. */
+function codeOf({
+  segments,
+}: ElfFile): { readonly start: number; readonly end: number } | undefined {
+  const code = segments.filter(({ executable }) => executable);
+  const start = Math.min(...code.map(({ address }) => Number(address)));
+  const end = Math.max(...code.map(({ address, memorySize }) => Number(address + memorySize)));
+  return code.length > 0 && Number.isSafeInteger(end) ? { start, end } : undefined;
 }
 
 function debugInfoOf({ elf, debug, ...others }: SymbolFiles): DebugInfo | undefined {

@@ -25,10 +25,15 @@ export function placesOf(
     return [placed(symbolName(symbol, undefined), withFile(symbol, outermost))];
   }
   return debugged.map((frame) => {
-    if (frame !== outermost) return placed(debugName(frame), frame);
+    if (frame !== outermost) return inlinedPlace(frame);
     const named = symbol === undefined ? debugName(frame) : symbolName(symbol, frame);
     return placed(named, withFile(symbol, frame));
   });
+}
+
+/** A frame that is not the outermost one. */
+export function inlinedPlace(frame: DebugFrame): NamedPlace {
+  return placed(debugName(frame), frame);
 }
 
 /** Whether debug information knows a function, and not a line alone. */
