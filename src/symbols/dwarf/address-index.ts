@@ -28,9 +28,14 @@ export class AddressIndex {
     this.#maxEnds = runningMax(this.#ends);
   }
 
-  /** Where ranges begin and end. */
-  get bounds(): Float64Array[] {
-    return [this.#starts, this.#ends];
+  /** Where ranges of each unit begin and end, by its index. */
+  bounds(): Map<number, number[]> {
+    const byUnit = new Map<number, number[]>();
+    for (const [row, unit] of this.#units.entries()) {
+      const bounds = byUnit.getOrInsertComputed(unit, () => []);
+      bounds.push(this.#starts[row] as number, this.#ends[row] as number);
+    }
+    return byUnit;
   }
 
   /** Indices of units, the one whose range begins last first. */

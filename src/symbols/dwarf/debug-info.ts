@@ -101,12 +101,10 @@ export class DebugInfo {
    * Every address at which `framesAt` may begin to say something else, unit by unit, in any order.
    * What `framesAt` is asked for about one unit at a time is not read twice.
    */
-  *bounds(): Generator<Float64Array> {
+  *bounds(): Generator<readonly Float64Array[]> {
     this.#index = this.#completeIndex();
-    yield* this.#index.bounds;
-    for (const unit of this.#file.headers.keys()) {
-      const functions = this.#functionsOf(unit);
-      if (functions !== undefined) yield* functions.bounds();
+    for (const [unit, bounds] of this.#index.bounds()) {
+      yield [Float64Array.from(bounds), ...(this.#functionsOf(unit)?.bounds() ?? [])];
     }
   }
 

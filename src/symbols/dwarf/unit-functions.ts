@@ -48,24 +48,24 @@ export class UnitFunctions {
   }
 
   /** Every address at which `framesAt` may begin to say something else, in any order. */
-  *bounds(): Generator<Float64Array> {
+  bounds(): Float64Array[] {
     const { units, index } = this.#place;
-    if (this.#lines !== undefined) yield* this.#lines.bounds;
+    const bounds = this.#lines === undefined ? [] : this.#lines.bounds;
     let loaded: LoadedUnit;
     try {
       units.deepen(index);
       loaded = units.loaded(index);
     } catch {
       // Its functions are broken, and their lines are known.
-      return;
+      return bounds;
     }
     const { starts, ends, functions } = loaded.scan;
-    yield starts;
-    yield ends;
+    bounds.push(starts, ends);
     for (const offset of new Set(functions)) {
       const inlines = this.#inlinesOf({ loaded, offset });
-      if (inlines !== undefined) yield inlines.starts;
+      if (inlines !== undefined) bounds.push(inlines.starts);
     }
+    return bounds;
   }
 
   #functionAt(address: number): FoundFunction | undefined {

@@ -144,25 +144,25 @@ export class FileSymbols {
     const debugged = this.#debugFramesAt(addresses, options.inlines, debugMs);
     const others = symbols.map(({ symbol }, index) => {
       const isKnown = symbol !== undefined || isNamed(debugged[index]?.at(-1));
-      return isKnown ? undefined : this.#otherFrame(addresses[index] as bigint);
+      return isKnown ? NO_FRAMES : this.#otherFrames(addresses[index] as bigint, options);
     });
     if (options.demangle && hasMangled(symbols, debugged, others)) await loadDemangler();
     return symbols.map((symbol, index) =>
       joined(symbol, debugged[index], {
         options,
         address: addresses[index] as bigint,
-        other: others[index],
+        others: others[index] ?? NO_FRAMES,
         hasDebugInfo: this.#debugInfo !== undefined,
       }),
     );
   }
 
   /** What neither symbols nor debug information name: a stub, or code of a stripped Go program. */
-  #otherFrame(address: bigint): SymbolFrame | undefined {
+  #otherFrames(address: bigint, { inlines }: NamingOptions): readonly SymbolFrame[] {
     const stub = this.#stubs.nameAt(address);
-    if (stub !== undefined) return { name: stub, systemName: stub };
+    if (stub !== undefined) return [{ name: stub, systemName: stub }];
     this.#go ??= openGoNames(this.#elf);
-    return this.#go.frameAt(Number(address));
+    return this.#go.framesAt(Number(address), inlines);
   }
 
   /** The tables after the first are asked only about what is still without a name. */
@@ -237,10 +237,10 @@ function narrower(first: FunctionAt, second: FunctionAt): FunctionAt {
 function hasMangled(
   symbols: readonly FunctionAt[],
   debugged: readonly (readonly DebugFrame[] | undefined)[],
-  others: readonly (SymbolFrame | undefined)[],
+  others: readonly (readonly SymbolFrame[])[],
 ): boolean {
   return (
-    others.some((frame) => frame !== undefined && isMangled(frame.systemName)) ||
+    others.some((frames) => frames.some(({ systemName }) => isMangled(systemName))) ||
     symbols.some(({ symbol }) => symbol !== undefined && isMangled(symbol.name)) ||
     debugged.some((frames = []) => frames.some(({ linkageName = "" }) => isMangled(linkageName)))
   );
@@ -250,21 +250,21 @@ interface Joining {
   readonly options: NamingOptions;
   readonly address: bigint;
   /** Of what has no other name. */
-  readonly other: SymbolFrame | undefined;
+  readonly others: readonly SymbolFrame[];
   readonly hasDebugInfo: boolean;
 }
 
 function joined(
   { symbol, low, high }: FunctionAt,
   debugged: readonly DebugFrame[] | undefined,
-  { options, address, other, hasDebugInfo }: Joining,
+  { options, address, others, hasDebugInfo }: Joining,
 ): FoundFrames {
   const { demangle } = options;
   const frames = placesOf(symbol, debugged ?? []).map((place) => frameOf(place, demangle));
   if (frames.length === 0) {
     // A stub may be the next address, though no symbol begins there.
-    const others = other === undefined ? [] : [shownOther(other, demangle)];
-    return { frames: others, ...oneAddress(address, true) };
+    const shown = others.map((frame) => shownOther(frame, demangle));
+    return { frames: shown, ...oneAddress(address, true) };
   }
   const range = hasDebugInfo ? oneAddress(address, debugged !== undefined) : { low, high };
   return { frames, ...range };
@@ -276,6 +276,7 @@ function oneAddress(address: bigint, isKnown: boolean): { low: number; high: num
   return isKnown && Number.isSafeInteger(low) ? { low, high: low + 1 } : { low: 0, high: 0 };
 }
 
+const NO_FRAMES: readonly SymbolFrame[] = [];
 const STUB_MARK = "@plt";
 
 function shownOther(frame: SymbolFrame, demangles: boolean): SymbolFrame {

@@ -1,35 +1,70 @@
+import { isCollectorError } from "../../support/errors.ts";
 import { FileSegments } from "../cfi/file-segments.ts";
-import { GoFunctions } from "../cfi/go-functions.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import type { SymbolFrame } from "../executable-file.ts";
+import { type GoFrame, InlineTree } from "../go/inline-tree.ts";
+import { findGoModule } from "../go/module-data.ts";
+import { type GoFunction, Pclntab } from "../go/pclntab.ts";
+import { findPclntab } from "../go/pclntab-place.ts";
 
 /** Names by the table that a Go program carries for itself, which stripping leaves. */
 export interface GoNames {
-  /** The function and the line at an address; inlined calls have no frames of their own. */
-  frameAt(address: number): SymbolFrame | undefined;
+  /**
+   * The functions at an address, innermost first; none between two functions. Without inlined calls
+   * the outermost, at the line of the innermost. Calls that a Go before 1.18 inlined are not known.
+   */
+  framesAt(address: number, inlines: boolean): readonly SymbolFrame[];
 }
 
-/** No names for a file that is no Go program, or one of a Go before 1.18. */
+/** No names for a file that is no Go program. */
 export function openGoNames(elf: ElfFile): GoNames {
-  const functions = readFunctions(elf);
-  if (functions === undefined) return { frameAt: () => undefined };
+  return unlessBroken(() => openTable(elf), undefined) ?? NO_NAMES;
+}
+
+const NO_FRAMES: readonly SymbolFrame[] = [];
+const NO_NAMES: GoNames = { framesAt: () => NO_FRAMES };
+
+function openTable(elf: ElfFile): GoNames | undefined {
+  const place = findPclntab(elf);
+  if (place === undefined) return undefined;
+  const table = new Pclntab(elf, place);
+  const module = unlessBroken(() => findGoModule(elf, table.parts), undefined);
+  if (!table.knowsText) {
+    if (module === undefined || !(module.text > 0)) return undefined;
+    table.startAt(module.text);
+  }
+  const data = module?.functionData ?? 0;
+  const tree = data > 0 ? new InlineTree(elf, table, new FileSegments(elf), data) : undefined;
   return {
-    frameAt(address) {
-      const index = functions.firstBehind(address);
-      if (index >= functions.count || address < functions.at(index).start) return undefined;
-      const name = functions.wholeNameOf(index);
-      if (name === "") return undefined;
-      return { name, systemName: name, ...functions.placeAt(index, address) };
-    },
+    framesAt: (address, inlines) =>
+      unlessBroken(() => framesAt(table, inlines ? tree : undefined, address), NO_FRAMES),
   };
 }
 
-/** A table that is broken names nothing. */
-function readFunctions(elf: ElfFile): GoFunctions | undefined {
-  if (!elf.is64 || !elf.littleEndian) return undefined;
+function framesAt(
+  table: Pclntab,
+  tree: InlineTree | undefined,
+  address: number,
+): readonly SymbolFrame[] {
+  table.allow();
+  const function_ = table.functionAt(address);
+  if (function_ === undefined || !table.hasCodeAt(function_, address)) return NO_FRAMES;
+  const inlined = unlessBroken(() => tree?.framesAt(function_, address), undefined);
+  return (inlined ?? [outermost(table, function_, address)])
+    .filter(({ name }) => name !== "")
+    .map((frame) => ({ ...frame, systemName: frame.name }));
+}
+
+function outermost(table: Pclntab, function_: GoFunction, address: number): GoFrame {
+  return { name: table.nameOf(function_), ...table.placeAt(function_, address) };
+}
+
+/** What a broken table would have said is not known; it names nothing else. */
+function unlessBroken<Result>(ask: () => Result, otherwise: Result): Result {
   try {
-    return GoFunctions.read(elf, new FileSegments(elf));
-  } catch {
-    return undefined;
+    return ask();
+  } catch (error) {
+    if (!isCollectorError(error, "INPUT_MALFORMED", "LIMIT_EXCEEDED")) throw error;
+    return otherwise;
   }
 }

@@ -34,28 +34,30 @@ export function buildSymbolIndex(file: IndexedFile): Uint8Array[] | Missing {
   if (code.end - code.start >= SPAN_MAX) return { missing: "its code is spread over 4 GiB" };
   const symbols = new SymbolRanges(file);
   const answers = new Answers();
-  const addAll = (bounds: Float64Array): void => {
-    for (const address of sortedOnce(bounds)) {
-      if (!(address >= code.start && address < code.end)) continue;
+  const addAll = (bounds: readonly Float64Array[]): void => {
+    for (const address of sortedOnce(bounds, code)) {
       answers.add(address, symbols.at(address), debugInfo.framesAt(address));
     }
   };
-  addAll(symbols.starts);
   for (const bounds of debugInfo.bounds()) addAll(bounds);
+  // Most are where functions of units begin and end, and were asked about with them.
+  addAll([symbols.startsLeft()]);
   return answers.finish(code.start);
 }
 
 /** The symbol around every address, found at once for all. */
 class SymbolRanges {
-  readonly starts: Float64Array;
+  readonly #starts: Float64Array;
   readonly #symbols: (FunctionSymbol | undefined)[] = [];
+  /** 1 for a start that was asked about. */
+  readonly #wasAsked: Uint8Array;
 
   constructor({ symbolBounds, symbolsAt, code }: IndexedFile) {
-    const { start, end } = code;
-    const inside = symbolBounds.filter((bound) => bound >= start && bound < end);
-    this.starts = sortedOnce(Float64Array.from([start, ...inside]));
-    for (let first = 0; first < this.starts.length; first += SYMBOLS_AT_ONCE) {
-      const asked = this.starts.subarray(first, first + SYMBOLS_AT_ONCE);
+    const bounds = [Float64Array.of(code.start), Float64Array.from(symbolBounds)];
+    this.#starts = sortedOnce(bounds, code);
+    this.#wasAsked = new Uint8Array(this.#starts.length);
+    for (let first = 0; first < this.#starts.length; first += SYMBOLS_AT_ONCE) {
+      const asked = this.#starts.subarray(first, first + SYMBOLS_AT_ONCE);
       for (const { symbol } of symbolsAt(BigUint64Array.from(asked, BigInt))) {
         this.#symbols.push(symbol);
       }
@@ -63,7 +65,13 @@ class SymbolRanges {
   }
 
   at(address: number): FunctionSymbol | undefined {
-    return this.#symbols[lastAtOrBefore(this.starts, address)];
+    const index = lastAtOrBefore(this.#starts, address);
+    if (this.#starts[index] === address) this.#wasAsked[index] = 1;
+    return this.#symbols[index];
+  }
+
+  startsLeft(): Float64Array {
+    return this.#starts.filter((_, index) => this.#wasAsked[index] === 0);
   }
 }
 
@@ -71,8 +79,8 @@ class SymbolRanges {
 class Answers {
   readonly #writer = new IndexWriter();
   readonly #ranges = new RangeColumns();
-  /** The call around what was inlined, by its own frame and the symbol around all of them. */
-  readonly #calls = new Map<DebugFrame, Map<FunctionSymbol | undefined, number>>();
+  /** The call around what was inlined, by its own frame; with the symbol around all of them. */
+  readonly #calls = new WeakMap<DebugFrame, KnownCall>();
 
   add(start: number, symbol: FunctionSymbol | undefined, debugged: readonly DebugFrame[]): void {
     const [innermost, around] = debugged;
@@ -97,11 +105,15 @@ class Answers {
     symbol: FunctionSymbol | undefined,
     debugged: readonly DebugFrame[],
   ): number {
-    const bySymbol = this.#calls.getOrInsertComputed(around, () => new Map());
-    return bySymbol.getOrInsertComputed(symbol, () => {
-      const [, ...outer] = placesOf(symbol, debugged);
-      return outer.reduceRight((call, place) => this.#writer.call(this.#placeOf(place), call), 0);
-    });
+    const known = this.#calls.get(around);
+    if (known !== undefined && known.symbol === symbol) return known.call;
+    const [, ...outer] = placesOf(symbol, debugged);
+    const call = outer.reduceRight(
+      (next, place) => this.#writer.call(this.#placeOf(place), next),
+      0,
+    );
+    this.#calls.set(around, { symbol, call });
+    return call;
   }
 
   #placeOf({ systemName, readableName, file, line, column }: NamedPlace): IndexedPlace {
@@ -114,10 +126,23 @@ class Answers {
   }
 }
 
-/** Ascending, each once. */
-function sortedOnce(values: Float64Array): Float64Array {
-  const sorted = values.toSorted();
+interface KnownCall {
+  readonly symbol: FunctionSymbol | undefined;
+  readonly call: number;
+}
+
+/** Those in the code: ascending, each once. */
+function sortedOnce(
+  lists: readonly Float64Array[],
+  { start, end }: IndexedFile["code"],
+): Float64Array {
+  const all = new Float64Array(lists.reduce((sum, { length }) => sum + length, 0));
   let count = 0;
+  for (const list of lists) {
+    for (const value of list) if (value >= start && value < end) all[count++] = value;
+  }
+  const sorted = all.subarray(0, count).sort();
+  count = 0;
   for (const value of sorted) {
     if (count === 0 || sorted[count - 1] !== value) sorted[count++] = value;
   }
