@@ -11,27 +11,17 @@
  * So a file without a build id is kept like any other, and one that claims another's costs that
  * other its entry and nothing else: the entry of the last one built stays.
  */
-import { createHash, randomUUID } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  futimesSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../support/clock.ts";
 import { messageOf } from "../../support/errors.ts";
+import { codeDigest } from "../disk/code-digest.ts";
+import { EntryFolder } from "../disk/entry-folder.ts";
+import { privateFolder } from "../disk/private-folder.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { ReadRecorder, repeats } from "../elf/read-recorder.ts";
-import { builderDigest } from "./builder-digest.ts";
-import { privateFolder } from "./private-folder.ts";
 import { type EntryIdentity, encodeEntry, readEntry, type TableEntry } from "./table-entry.ts";
 import { buildUnwindTable, type UnwindTable } from "./unwind-table.ts";
 
@@ -41,11 +31,9 @@ export const CACHE_BYTES_MAX: number = 256 * 1024 * 1024;
 export const CACHE_ENTRIES_MAX = 4096;
 /** A hit takes some 0.5 ms and writing an entry some 5 ms: what is built as fast needs no file. */
 export const BUILD_MS_MIN = 5;
-/** Left behind by a process that ended while it wrote: no write takes this long. */
-const PARTIAL_AGE_MS_MAX = 600_000;
-const ENTRY_NAME = /^[0-9a-f]{64}\.unwind$/;
-const PARTIAL_NAME = /^[0-9a-f]{64}\.unwind\.[0-9a-f-]{36}\.partial$/;
 const TABLES_FOLDER = "unwind-tables";
+/** The folders whose code decides what a table holds. */
+const BUILDER_FOLDERS = [import.meta.dirname, join(import.meta.dirname, "../elf")];
 
 export interface UnwindTableCacheOptions {
   /** Shared with other caches: the tables have a folder of their own in it. */
@@ -82,7 +70,7 @@ export function openUnwindTableCache(
   const folder = privateFolder(join(options.folder, TABLES_FOLDER));
   if ("missing" in folder) return folder;
   try {
-    return new UnwindTableCache(folder.path, builderDigest(), options);
+    return new UnwindTableCache(folder.path, codeDigest(BUILDER_FOLDERS), options);
   } catch (error) {
     return { missing: `this program's code cannot be read: ${messageOf(error)}` };
   }
@@ -124,10 +112,8 @@ export class UnwindTableCache {
     failed: 0,
   };
   readonly buildMsMin: number;
-  readonly #folder: string;
+  readonly #folder: EntryFolder;
   readonly #builder: Uint8Array;
-  readonly #bytesMax: number;
-  readonly #entriesMax: number;
   readonly #clock: Clock;
 
   /**
@@ -139,12 +125,16 @@ export class UnwindTableCache {
     builder: Uint8Array,
     options: Omit<UnwindTableCacheOptions, "folder">,
   ) {
-    this.#folder = folder;
     this.#builder = builder;
-    this.#bytesMax = options.bytesMax ?? CACHE_BYTES_MAX;
-    this.#entriesMax = options.entriesMax ?? CACHE_ENTRIES_MAX;
     this.buildMsMin = options.buildMsMin ?? BUILD_MS_MIN;
     this.#clock = options.clock ?? systemClock;
+    this.#folder = new EntryFolder({
+      path: folder,
+      suffix: ".unwind",
+      bytesMax: options.bytesMax ?? CACHE_BYTES_MAX,
+      entriesMax: options.entriesMax ?? CACHE_ENTRIES_MAX,
+      clock: this.#clock,
+    });
   }
 
   /** Milliseconds of the clock that never jumps. */
@@ -155,17 +145,14 @@ export class UnwindTableCache {
   /** The table when there is an entry that holds for just this file. Never throws. */
   find(elf: ElfFile): UnwindTable | undefined {
     const identity = this.#identityOf(elf);
-    const path = this.#pathOf(identity);
-    let fd: number;
-    try {
-      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch {
+    const fd = this.#folder.open(identity.file);
+    if (fd === undefined) {
       this.counts.misses++;
       return undefined;
     }
     try {
-      const table = this.#read(fd, path, { elf, identity });
-      if (table !== undefined) this.#touch(fd);
+      const table = this.#read(fd, { elf, identity });
+      if (table !== undefined) this.#folder.touch(fd);
       this.counts[table === undefined ? "refused" : "hits"]++;
       return table;
     } catch {
@@ -180,12 +167,10 @@ export class UnwindTableCache {
   /** Writes an entry in the place of the file's last one, if there is room. Never throws. */
   keep(elf: ElfFile, entry: TableEntry): void {
     const identity = this.#identityOf(elf);
-    const pieces = encodeEntry(identity, entry);
-    const size = pieces.reduce((sum, { length }) => sum + length, 0);
     try {
-      if (!this.#makeRoom(size, nameOf(identity))) return;
-      this.#write(this.#pathOf(identity), pieces);
-      this.counts.written++;
+      const evicted = this.#folder.write(identity.file, encodeEntry(identity, entry));
+      this.counts.evicted += evicted ?? 0;
+      if (evicted !== undefined) this.counts.written++;
     } catch {
       // A full disk, a folder that is gone: the table is there, and a cache is no duty.
       this.counts.failed++;
@@ -194,72 +179,10 @@ export class UnwindTableCache {
 
   #read(
     fd: number,
-    path: string,
     { elf, identity }: { readonly elf: ElfFile; readonly identity: EntryIdentity },
   ): UnwindTable | undefined {
-    if (!fstatSync(fd).isFile()) return undefined;
-    const entry = readEntry(fileAccess(fd, path), identity);
+    const entry = readEntry(fileAccess(fd, this.#folder.pathOf(identity.file)), identity);
     return entry !== undefined && repeats(elf.access, entry.record) ? entry.table : undefined;
-  }
-
-  /** What was used last stays longest. */
-  #touch(fd: number): void {
-    const seconds = Number(this.#clock.unixNanos()) / 1e9;
-    try {
-      futimesSync(fd, seconds, seconds);
-    } catch {
-      // A disk that is mounted to be read only still gives tables.
-    }
-  }
-
-  #write(path: string, pieces: readonly Uint8Array[]): void {
-    const partial = `${path}.${randomUUID()}.partial`;
-    const fd = openSync(partial, "wx", 0o600);
-    try {
-      try {
-        for (const piece of pieces) writeFileSync(fd, piece);
-      } finally {
-        closeSync(fd);
-      }
-      // Not synced: what a crash leaves of it fails the check.
-      renameSync(partial, path);
-    } catch (error) {
-      rmSync(partial, { force: true });
-      throw error;
-    }
-  }
-
-  /** Removes entries that were not used for longest. False when the size is over all that may be. */
-  #makeRoom(size: number, replacing: string): boolean {
-    if (size > this.#bytesMax) return false;
-    const entries = this.#entries().filter(({ name }) => name !== replacing);
-    let bytes = entries.reduce((sum, entry) => sum + entry.size, size);
-    let count = entries.length + 1;
-    for (const entry of entries) {
-      if (bytes <= this.#bytesMax && count <= this.#entriesMax) break;
-      rmSync(join(this.#folder, entry.name), { force: true });
-      this.counts.evicted++;
-      bytes -= entry.size;
-      count--;
-    }
-    return true;
-  }
-
-  /** The one used last is the last. Counted anew each time, because other processes write too. */
-  #entries(): { readonly name: string; readonly size: number; readonly usedMs: number }[] {
-    const nowMs = Number(this.#clock.unixNanos()) / 1e6;
-    const entries = [];
-    for (const name of readdirSync(this.#folder)) {
-      const isPartial = PARTIAL_NAME.test(name);
-      if (!isPartial && !ENTRY_NAME.test(name)) continue;
-      const stats = lstatSync(join(this.#folder, name), { throwIfNoEntry: false });
-      if (stats === undefined) continue;
-      if (!isPartial) entries.push({ name, size: stats.size, usedMs: stats.mtimeMs });
-      else if (nowMs - stats.mtimeMs > PARTIAL_AGE_MS_MAX) {
-        rmSync(join(this.#folder, name), { force: true });
-      }
-    }
-    return entries.sort((a, b) => a.usedMs - b.usedMs);
   }
 
   #identityOf({ access, ...headers }: ElfFile): EntryIdentity {
@@ -268,12 +191,4 @@ export class UnwindTableCache {
     );
     return { builder: this.#builder, file: createHash("sha256").update(known).digest() };
   }
-
-  #pathOf(identity: EntryIdentity): string {
-    return join(this.#folder, nameOf(identity));
-  }
-}
-
-function nameOf({ file }: EntryIdentity): string {
-  return `${file.toHex()}.unwind`;
 }

@@ -23,7 +23,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../support/clock.ts";
-import { privateFolder } from "../cfi/private-folder.ts";
+import { privateFolder } from "../disk/private-folder.ts";
 import { firstFitting, missingFile, refusalOf } from "./candidates.ts";
 import type { FoundDebugFile, MissingDebugFile } from "./debug-file.ts";
 import { NOT_THERE, OpenedFile, openRegularFile } from "./opened-file.ts";
