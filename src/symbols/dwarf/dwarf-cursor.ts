@@ -62,6 +62,14 @@ export class DwarfCursor {
     return this.littleEndian ? second * 2 ** 32 + first : first * 2 ** 32 + second;
   }
 
+  /** Two's complement; far from 0 it is rounded. */
+  i64(): number {
+    const first = this.u32();
+    const second = this.u32();
+    const [low, high] = this.littleEndian ? [first, second] : [second, first];
+    return (high | 0) * 2 ** 32 + low;
+  }
+
   offset(offsetBytes: number): number {
     return offsetBytes === 8 ? this.u64() : this.u32();
   }
@@ -77,6 +85,19 @@ export class DwarfCursor {
     const first = this.u8();
     if (first < 0x80) return first < 0x40 ? first : first - 0x80;
     return this.#lebRest(first, true);
+  }
+
+  /** An unsigned number modulo 2^64, as linkers write differences: one from 2^63 on is below 0. */
+  ulebWrapped(): number {
+    const start = this.at;
+    const value = this.uleb();
+    if (value < 2 ** 63) return value;
+    let complement = 0;
+    // The last of ten bytes has one bit, which is set.
+    for (let at = this.at - 2; at >= start; at--) {
+      complement = complement * 0x80 + (~(this.bytes[at] as number) & 0x7f);
+    }
+    return -1 - complement;
   }
 
   skipLeb(): void {

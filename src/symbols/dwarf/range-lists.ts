@@ -37,7 +37,7 @@ export function readOldRanges(
     const highAt = cursor.at;
     const high = readRaw(cursor, addressBytes);
     if (low === 0 && high === 0) return pairs;
-    if (low === maxOf(addressBytes)) {
+    if (low === -1) {
       cursor.at = highAt;
       start = space.read(cursor, addressBytes);
       isBaseGone = start === NO_ADDRESS;
@@ -71,8 +71,9 @@ export function readRangeList(
         pushFrom(cursor, pairs, indexed(cursor.uleb()), cursor.uleb());
         break;
       case DW_RLE_offset_pair: {
-        const low = cursor.uleb();
-        const high = cursor.uleb();
+        // Go counts from the unit's first function, which is not at its lowest address.
+        const low = cursor.ulebWrapped();
+        const high = cursor.ulebWrapped();
         if (start !== NO_ADDRESS && low < high) push(cursor, pairs, start + low, start + high);
         break;
       }
@@ -106,11 +107,9 @@ function push(cursor: DwarfCursor, pairs: RangePairs, low: number, high: number)
   pairs.push(low, high);
 }
 
-/** Beyond 2^53 it is rounded, which only a base selection is. */
+/** A difference, or the −1 of a base selection. Far from 0 it is rounded. */
 function readRaw(cursor: DwarfCursor, addressBytes: number): number {
-  return addressBytes === 8 ? cursor.u64() : cursor.u32();
-}
-
-function maxOf(addressBytes: number): number {
-  return addressBytes === 8 ? 2 ** 64 : 2 ** 32 - 1;
+  if (addressBytes === 8) return cursor.i64();
+  const value = cursor.u32();
+  return value === 0xffff_ffff ? -1 : value;
 }
