@@ -1,5 +1,6 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
+import { defaultCacheFolder } from "../support/cache-folder.ts";
 import { CollectorError, messageOf } from "../support/errors.ts";
 import { type ElfFile, readElf } from "../symbols/elf/elf-file.ts";
 import { fileAccess } from "../symbols/elf/random-access.ts";
@@ -76,10 +77,14 @@ class BinaryNamer implements AddressNamer {
 
   static async open(path: string, flags: SymbolizeFlags): Promise<BinaryNamer> {
     const files = new OpenFiles();
-    const elf = files.open(path);
+    const { elf, fd } = files.open(path);
     const splitFile = splitFilesBeside(path, files);
-    const target = { elf, path: resolve(path) };
-    const opened = await openSymbols(target, () => debugFileFinder(flags), splitFile);
+    const folder = defaultCacheFolder(process.env, process.geteuid?.() ?? 0);
+    const opened = await openSymbols(
+      { elf, path: resolve(path), fd },
+      () => debugFileFinder(flags),
+      { splitFile, index: { folder, makes: flags.index === true } },
+    );
     return new BinaryNamer(opened, files, flags);
   }
 
@@ -108,7 +113,7 @@ class OpenFiles implements Disposable {
   readonly #fds: number[] = [];
 
   /** @throws CollectorError  it is not there, or no ELF file */
-  open(path: string): ElfFile {
+  open(path: string): { readonly elf: ElfFile; readonly fd: number } {
     let fd: number;
     try {
       if (!statSync(path).isFile()) throw new Error("it is no regular file");
@@ -117,7 +122,7 @@ class OpenFiles implements Disposable {
       throw new CollectorError("NOT_FOUND", `${path} cannot be read: ${reasonOf(error)}`);
     }
     this.#fds.push(fd);
-    return readElf(fileAccess(fd, path));
+    return { elf: readElf(fileAccess(fd, path)), fd };
   }
 
   [Symbol.dispose](): void {
@@ -144,7 +149,7 @@ function splitFilesBeside(
     const folders = isAbsolute(name) ? [""] : [compilationFolder, dirname(path)];
     for (const folder of folders) {
       try {
-        return files.open(resolve(folder, name));
+        return files.open(resolve(folder, name)).elf;
       } catch {
         // The next one may have it.
       }

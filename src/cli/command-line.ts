@@ -137,6 +137,7 @@ function addSymbolize(program: Command, exitWith: (code: number) => void): void 
     .option("--no-demangle", "print C++ and Rust names as they are stored")
     .option("--debug-dir <folder>", "look for debug files here too (repeatable)", collected)
     .option("--debuginfod [urls]", "ask these servers, else those that the system names")
+    .option("--index", "keep an index of the binary, from which the next runs are answered")
     .addHelpText("after", SYMBOLIZE_EXAMPLES)
     .action(async (flags: SymbolizeFlags) => {
       const { runSymbolize } = await import("./symbolize.ts");

@@ -22,6 +22,7 @@ export interface SymbolizeFlags {
   readonly demangle: boolean;
   readonly debugDir?: readonly string[];
   readonly debuginfod?: string | boolean;
+  readonly index?: boolean;
 }
 
 /**
@@ -31,7 +32,10 @@ export interface SymbolizeFlags {
 export async function runSymbolize(flags: SymbolizeFlags): Promise<number> {
   requireOneInput(flags);
   const addresses = flags.addr ?? [];
-  if (addresses.length === 0 && flags.stdin !== true) {
+  if (flags.index === true && flags.binary === undefined) {
+    throw new CollectorError("CONFIG_INVALID", "--index makes the index of a --binary");
+  }
+  if (addresses.length === 0 && flags.stdin !== true && flags.index !== true) {
     throw new CollectorError("CONFIG_INVALID", "no address: give --addr 0x…, or --stdin");
   }
   for (const text of addresses) {

@@ -353,7 +353,7 @@ export class FileReader implements AsyncDisposable {
   }
 }
 
-export type FileQuestion = "identify" | "symbolize" | "load-unwind-table";
+export type FileQuestion = "identify" | "symbolize" | "build-index" | "load-unwind-table";
 
 interface FileQuestionOptions {
   readonly lane?: LaneName | undefined;

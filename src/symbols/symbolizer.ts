@@ -1,3 +1,4 @@
+import { askWithDebugFiles } from "./debug-file-questions.ts";
 import {
   type ExecutableFile,
   type ExecutableInfo,
@@ -13,21 +14,13 @@ import {
   UNWIND_TABLES,
 } from "./file-reader.ts";
 import { FrameCache } from "./frame-cache.ts";
+import { IndexMaker } from "./index-maker.ts";
 import type { JitMapFile } from "./jit/jit-maps.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
 import type { NamingOptions } from "./native/file-symbols.ts";
 import type { DebugFileFinder } from "./native/opened-symbols.ts";
-import type { FoundDebugFile } from "./sources/debug-file.ts";
-import type {
-  DebugFileRole,
-  DebugFileWanted,
-  FoundFrames,
-  LoadedTable,
-  SentDebugFile,
-  TableTarget,
-  TooLarge,
-} from "./worker-protocol.ts";
+import type { FoundFrames, LoadedTable, TableTarget, TooLarge } from "./worker-protocol.ts";
 
 /** Addresses of the kernel whose frames are kept. */
 const KERNEL_FRAMES_MAX = 65_536;
@@ -43,9 +36,17 @@ export class Symbolizer implements AsyncDisposable {
   readonly #reader: FileReader;
   readonly #frames = new FrameCache();
   readonly #kernelFrames = new Map<bigint, readonly SymbolFrame[]>();
+  readonly #options: FileReaderOptions;
+  #indexes: IndexMaker | undefined;
 
   constructor(options: FileReaderOptions) {
+    this.#options = options;
     this.#reader = new FileReader(options);
+  }
+
+  /** From now on debug information that is often asked for is made into an index. */
+  keepIndexes(folder: string): void {
+    this.#indexes ??= new IndexMaker(folder, this.#options);
   }
 
   get counters(): FileReaderCounters {
@@ -77,6 +78,7 @@ export class Symbolizer implements AsyncDisposable {
     const found = await this.#askInSteps(file, { addresses: asked, naming }, finder);
     if (isMissing(found)) return filled(known, found);
     this.#frames.keep(cacheKey, found);
+    if (found.isCostly === true) this.#indexes?.noteCostly(file, finder);
     return filled(known, found.frames);
   }
 
@@ -87,38 +89,19 @@ export class Symbolizer implements AsyncDisposable {
     finder: (() => Promise<DebugFileFinder>) | undefined,
   ): Promise<FoundFrames | Missing> {
     if (asked.naming.lines) {
-      const found = await this.#ask(file, asked, finder);
+      const index = this.#indexes?.placeOf(file);
+      const question = { kind: "symbolize", ...asked, lines: true, index } as const;
+      const found = await askWithDebugFiles<"symbolize">(
+        this.#reader,
+        file,
+        (sent, debugFiles) => ({ ...question, file: sent, debugFiles }),
+        finder,
+      );
       if (!isMissing(found) || found.kind !== "given_up") return found;
     }
     const question = { kind: "symbolize", ...asked, lines: false } as const;
     const answer = await this.#reader.askAboutFile(file, (sent) => ({ ...question, file: sent }));
     return "role" in answer ? NOT_NAMED : answer;
-  }
-
-  /** Asks, looks for the files that the worker wants, and asks again. */
-  async #ask(
-    file: ExecutableFile,
-    asked: Asked,
-    finder: (() => Promise<DebugFileFinder>) | undefined,
-  ): Promise<FoundFrames | Missing> {
-    using debugFiles = new FoundDebugFiles(file);
-    for (let looks = 0; ; looks++) {
-      const isLast = looks >= DEBUG_FILES_MAX;
-      const answer = await this.#reader.askAboutFile(
-        file,
-        (sent) => ({
-          kind: "symbolize",
-          file: sent,
-          ...asked,
-          lines: true,
-          ...(finder !== undefined && !isLast && { debugFiles: debugFiles.sent }),
-        }),
-        { subject: `debug information of ${file.key}` },
-      );
-      if (!("role" in answer)) return answer;
-      if (finder === undefined || isLast) return { missing: "its debug files lead on and on" };
-      await debugFiles.look(answer, await finder());
-    }
   }
 
   /** Names addresses of the code that a runtime made, as its map says now. */
@@ -209,8 +192,9 @@ export class Symbolizer implements AsyncDisposable {
     return filled(known, found);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#reader[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#indexes?.[Symbol.asyncDispose]();
+    await this.#reader[Symbol.asyncDispose]();
   }
 }
 
@@ -222,48 +206,6 @@ const NOT_NAMED: Missing = { missing: "its symbol table alone is not enough" };
 interface Asked {
   readonly addresses: BigUint64Array;
   readonly naming: FrameOptions;
-}
-
-/** A debug file, a dwz file and a package. */
-const DEBUG_FILES_MAX = 3;
-
-/** What was found for one question, held open until its answer. */
-class FoundDebugFiles implements Disposable {
-  readonly sent: Partial<Record<DebugFileRole, SentDebugFile | null>> = {};
-  readonly #file: ExecutableFile;
-  readonly #held: FoundDebugFile[] = [];
-  /** Of the file whose links are followed. */
-  #path: string | undefined;
-
-  constructor(file: ExecutableFile) {
-    this.#file = file;
-    this.#path = file.path;
-  }
-
-  async look(wanted: DebugFileWanted, finder: DebugFileFinder): Promise<void> {
-    const { role, buildId, debugLink, altLink } = wanted;
-    const kind = role === "debug" ? "debuginfo" : role;
-    const { root, path } = this.#file;
-    const found = await finder.find({
-      kind,
-      buildId,
-      root,
-      path: role === "supplementary" ? this.#path : path,
-      debugLink,
-      altLink,
-    });
-    if (isMissing(found)) {
-      this.sent[role] = null;
-      return;
-    }
-    this.#held.push(found);
-    if (role === "debug") this.#path = found.path;
-    this.sent[role] = { name: found.path, fd: found.fd };
-  }
-
-  [Symbol.dispose](): void {
-    for (const file of this.#held) file[Symbol.dispose]();
-  }
 }
 
 function cacheKeyOf(

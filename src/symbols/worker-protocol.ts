@@ -46,6 +46,15 @@ export type WorkerRequest =
       readonly lines: boolean;
       /** Asked for by an earlier answer, as far as it was found; absent when nobody looks. */
       readonly debugFiles?: SentDebugFiles | undefined;
+      readonly index?: IndexPlace | undefined;
+    }
+  | {
+      readonly kind: "build-index";
+      readonly file: SentFile;
+      readonly debugFiles?: SentDebugFiles | undefined;
+      readonly folder: string;
+      /** A file with more bytes of .debug_info has no index. */
+      readonly infoBytesMax: number;
     }
   | { readonly kind: "load-unwind-table"; readonly file: SentFile; readonly target: TableTarget }
   | {
@@ -60,6 +69,13 @@ export type WorkerRequest =
     }
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
+
+/** Where an index of the file may be. */
+export interface IndexPlace {
+  readonly folder: string;
+  /** How many were made of the file: an open one is looked for anew when one more was. */
+  readonly made: number;
+}
 
 /** Where in the kernel an unwind table goes. */
 export interface TableTarget {
@@ -97,11 +113,14 @@ export interface FoundFrames {
    * same frames. Both are 0 when that is not known.
    */
   readonly ranges: Float64Array;
+  /** Its debug information was looked at, and not an index. */
+  readonly isCostly?: boolean;
 }
 
 export interface WorkerAnswers {
   readonly identify: ExecutableInfo | Missing;
   readonly symbolize: FoundFrames | DebugFileWanted | Missing;
+  readonly "build-index": { readonly bytes: number } | DebugFileWanted | Missing;
   readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
   readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
   readonly "name-jit": FramesOfAddresses | Missing;

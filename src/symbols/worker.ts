@@ -53,6 +53,8 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
         return identify(request.file);
       case "symbolize":
         return await symbolize(request);
+      case "build-index":
+        return await buildIndex(request);
       case "load-unwind-table":
         return await loadUnwindTable(request.file, request.target);
       case "drop-unwind-tables":
@@ -84,19 +86,30 @@ async function symbolize({
   naming,
   lines,
   debugFiles,
+  index,
 }: SymbolizeRequest): Promise<WorkerAnswers["symbolize"]> {
   const elf = openElf(file);
   if (isOtherBuild(file, elf)) return otherBuild(file, elf);
   files ??= await openFiles();
-  const found = await files.use(file, { lines, debugFiles }, (symbols) =>
-    symbols.find(addresses, naming, { debugMs: DEBUG_MS }),
-  );
-  if ("role" in found) return found;
-  return {
-    frames: found.map(({ frames }) => frames),
-    ranges: Float64Array.from(found.flatMap(({ low, high }) => [low, high])),
-  };
+  return files.use(file, { lines, debugFiles, index }, async (symbols) => {
+    const found = await symbols.find(addresses, naming, { debugMs: DEBUG_MS });
+    return {
+      frames: found.map(({ frames }) => frames),
+      ranges: Float64Array.from(found.flatMap(({ low, high }) => [low, high])),
+      isCostly: symbols.readsDebugInfo,
+    };
+  });
 }
+
+async function buildIndex(request: IndexRequest): Promise<WorkerAnswers["build-index"]> {
+  const { file, debugFiles } = request;
+  const elf = openElf(file);
+  if (isOtherBuild(file, elf)) return otherBuild(file, elf);
+  const worker = await import("./native/worker-symbols.ts");
+  return worker.buildIndex(file, debugFiles, request);
+}
+
+type IndexRequest = Extract<WorkerRequest, { readonly kind: "build-index" }>;
 
 /** Who only compiles unwind tables needs none of it. */
 async function openFiles(): Promise<WorkerSymbols> {

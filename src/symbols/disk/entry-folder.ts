@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   futimesSync,
   lstatSync,
   openSync,
@@ -25,6 +26,8 @@ export interface EntryFolderOptions {
   /** Of all entries. */
   readonly bytesMax: number;
   readonly entriesMax: number;
+  /** Entries are on the disk before they have their names; else their readers check them. */
+  readonly isSynced?: boolean;
   readonly clock: Clock;
 }
 
@@ -79,7 +82,7 @@ export class EntryFolder {
     const size = pieces.reduce((sum, { length }) => sum + length, 0);
     const path = this.pathOf(digest);
     const evicted = this.#makeRoom(size, path);
-    if (evicted !== undefined) writeWhole(path, pieces);
+    if (evicted !== undefined) writeWhole(path, pieces, this.#options.isSynced === true);
     return evicted;
   }
 
@@ -120,16 +123,16 @@ export class EntryFolder {
   }
 }
 
-function writeWhole(path: string, pieces: readonly Uint8Array[]): void {
+function writeWhole(path: string, pieces: readonly Uint8Array[], isSynced: boolean): void {
   const partial = `${path}.${randomUUID()}.partial`;
   const fd = openSync(partial, "wx", 0o600);
   try {
     try {
       for (const piece of pieces) writeFileSync(fd, piece);
+      if (isSynced) fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
-    // Not synced: readers have to know what a crash leaves of it.
     renameSync(partial, path);
   } catch (error) {
     rmSync(partial, { force: true });

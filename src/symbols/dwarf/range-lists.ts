@@ -43,7 +43,8 @@ export function readOldRanges(
       isBaseGone = start === NO_ADDRESS;
     } else if (low < high && !(isBaseGone && base !== NO_ADDRESS)) {
       // Without a base the numbers are addresses by themselves.
-      push(cursor, pairs, start + low, start + high);
+      const first = addressBytes === 8 ? start + low : (start + low) % 2 ** 32;
+      push(cursor, pairs, first, first + high - low);
     }
   }
 }

@@ -85,6 +85,11 @@ export class FileSymbols {
     return this.#debugInfo !== undefined;
   }
 
+  /** An index would cost less. */
+  get readsDebugInfo(): boolean {
+    return this.hasDebugInfo;
+  }
+
   /**
    * The index of the file, in pieces, or why it has none. What symbols and debug information leave
    * without a name is not in it: stubs, and code of a stripped Go program.

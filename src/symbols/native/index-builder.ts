@@ -42,6 +42,7 @@ export function buildSymbolIndex(file: IndexedFile): Uint8Array[] | Missing {
   for (const bounds of debugInfo.bounds()) addAll(bounds);
   // Most are where functions of units begin and end, and were asked about with them.
   addAll([symbols.startsLeft()]);
+  answers.addEnd(code.end);
   return answers.finish(code.start);
 }
 
@@ -92,6 +93,11 @@ class Answers {
     }
     const call = this.#callOf(around, symbol, debugged);
     this.#ranges.add({ start, ...this.#placeOf(inlinedPlace(innermost)), call });
+  }
+
+  /** From there on there is no code. */
+  addEnd(end: number): void {
+    this.#ranges.addGap(end);
   }
 
   finish(base: number): Uint8Array[] {

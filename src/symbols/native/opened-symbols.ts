@@ -1,9 +1,13 @@
+import { CollectorError } from "../../support/errors.ts";
 import { type AltLink, readAltLink, readDebugLink } from "../elf/debug-links.ts";
 import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { isMissing, type Missing } from "../executable-file.ts";
+import { hasIndexes, openIndexCache } from "../index/index-cache.ts";
 import type { FoundDebugFile, MissingDebugFile, WantedDebugFile } from "../sources/debug-file.ts";
 import { FileSymbols, type SymbolFiles } from "./file-symbols.ts";
+import { indexFile } from "./index-file.ts";
+import { IndexedSymbols } from "./indexed-symbols.ts";
 import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 
 /** What finds the files that have the debug information of others: DebugFiles is one. */
@@ -18,19 +22,33 @@ export interface SymbolTarget {
   readonly path: string;
   /** `/proc/PID/root` of a live process; absent for this host. */
   readonly root?: string | undefined;
+  /** Of `elf`; absent for what is no file. */
+  readonly fd?: number | undefined;
+}
+
+/** How a file's index is used; without a folder it is not. */
+export interface IndexUse {
+  /** Of all that is kept; undefined when there is none. */
+  readonly folder: string | undefined;
+  /** Makes the index anew. */
+  readonly makes: boolean;
 }
 
 /** A file with all that belongs to it. Whoever opens it disposes of it. */
 export class OpenedSymbols implements Disposable {
-  readonly symbols: FileSymbols;
+  readonly symbols: FileSymbols | IndexedSymbols;
   /** Why there is no debug information, when there is none. */
   readonly missing: Missing | undefined;
   readonly #held: readonly Disposable[];
 
-  constructor(symbols: FileSymbols, missing: Missing | undefined, held: readonly Disposable[]) {
+  constructor(
+    symbols: FileSymbols | IndexedSymbols,
+    missing: Missing | undefined,
+    held: readonly Disposable[],
+  ) {
     this.symbols = symbols;
     this.missing = missing;
-    this.#held = held;
+    this.#held = symbols instanceof IndexedSymbols ? [symbols, ...held] : held;
   }
 
   [Symbol.dispose](): void {
@@ -44,15 +62,23 @@ export class OpenedSymbols implements Disposable {
  *
  * @param finder  made when something has to be found
  * @param splitFile  opens a .dwo file; not given where that is not allowed
+ * @throws CollectorError  an index that is to be made cannot be
  */
 export async function openSymbols(
   target: SymbolTarget,
   finder: () => Promise<DebugFileFinder>,
-  splitFile?: SymbolFiles["splitFile"],
+  { splitFile, index = NO_INDEX }: OpeningOptions = {},
 ): Promise<OpenedSymbols> {
   const opening = new Opening(target, finder);
-  return opening.open(splitFile);
+  return opening.open(splitFile, index);
 }
+
+interface OpeningOptions {
+  readonly splitFile?: SymbolFiles["splitFile"];
+  readonly index?: IndexUse;
+}
+
+const NO_INDEX: IndexUse = { folder: undefined, makes: false };
 
 class Opening {
   readonly #target: SymbolTarget;
@@ -65,7 +91,7 @@ class Opening {
     this.#finder = finder;
   }
 
-  async open(splitFile: SymbolFiles["splitFile"]): Promise<OpenedSymbols> {
+  async open(splitFile: SymbolFiles["splitFile"], index: IndexUse): Promise<OpenedSymbols> {
     const { elf, path } = this.#target;
     try {
       const debug = hasDebugInfo(elf) ? undefined : await this.#debugFile();
@@ -73,13 +99,14 @@ class Opening {
       const alt = readAltLink(described);
       const supplementary = alt && (await this.#altFile(alt, debug?.path ?? path));
       const packageFile = isSplit(described) ? await this.#packageFile() : undefined;
-      const symbols = await FileSymbols.open({
-        elf,
+      const files = {
         debug: debug?.elf,
-        supplementary,
-        package: packageFile,
-        splitFile,
-      });
+        supplementary: supplementary?.elf,
+        package: packageFile?.elf,
+      };
+      const others = [debug?.fd, supplementary?.fd, packageFile?.fd];
+      const indexed = await this.#indexOf(files, others, index);
+      const symbols = indexed ?? (await FileSymbols.open({ elf, ...files, splitFile }));
       return new OpenedSymbols(symbols, this.#missing, this.#held);
     } catch (error) {
       for (const one of this.#held) one[Symbol.dispose]();
@@ -87,7 +114,33 @@ class Opening {
     }
   }
 
-  async #debugFile(): Promise<{ readonly elf: ElfFile; readonly path: string } | undefined> {
+  async #indexOf(
+    files: Pick<SymbolFiles, "debug" | "supplementary" | "package">,
+    others: readonly (number | undefined)[],
+    { folder, makes }: IndexUse,
+  ): Promise<IndexedSymbols | undefined> {
+    const { elf, path, fd } = this.#target;
+    if (folder === undefined || fd === undefined) {
+      if (makes) throw new CollectorError("NOT_FOUND", "there is no folder to keep an index in");
+      return undefined;
+    }
+    if (!makes && !hasIndexes(folder)) return undefined;
+    const cache = openIndexCache(folder);
+    if (isMissing(cache)) {
+      if (makes) throw new CollectorError("NOT_FOUND", cache.missing);
+      return undefined;
+    }
+    if (makes) {
+      const kept = await indexFile({ fd, name: path, others, ...files }, cache);
+      if (isMissing(kept)) {
+        throw new CollectorError("NOT_FOUND", `${path} has no index: ${kept.missing}`);
+      }
+    }
+    const index = cache.find({ elf, others });
+    return index && new IndexedSymbols(index, elf);
+  }
+
+  async #debugFile(): Promise<OpenedDebugFile | undefined> {
     const { elf } = this.#target;
     const debugLink = readDebugLink(elf);
     if (elf.buildId === "" && debugLink === undefined) {
@@ -97,18 +150,16 @@ class Opening {
     return this.#found({ kind: "debuginfo", buildId: elf.buildId, debugLink });
   }
 
-  async #altFile(alt: AltLink, path: string): Promise<ElfFile | undefined> {
+  async #altFile(alt: AltLink, path: string): Promise<OpenedDebugFile | undefined> {
     const wanted = { kind: "supplementary", buildId: alt.buildId, altLink: alt, path } as const;
-    return (await this.#found(wanted))?.elf;
+    return this.#found(wanted);
   }
 
-  async #packageFile(): Promise<ElfFile | undefined> {
-    return (await this.#found({ kind: "package", buildId: this.#target.elf.buildId }))?.elf;
+  async #packageFile(): Promise<OpenedDebugFile | undefined> {
+    return this.#found({ kind: "package", buildId: this.#target.elf.buildId });
   }
 
-  async #found(
-    wanted: WantedDebugFile,
-  ): Promise<{ readonly elf: ElfFile; readonly path: string } | undefined> {
+  async #found(wanted: WantedDebugFile): Promise<OpenedDebugFile | undefined> {
     const { path, root } = this.#target;
     const finder = await this.#finder();
     const found = await finder.find({ path, root, ...wanted });
@@ -118,6 +169,14 @@ class Opening {
       return undefined;
     }
     this.#held.push(found);
-    return { elf: readElf(fileAccess(found.fd, found.path)), path: found.path };
+    const { fd } = found;
+    return { elf: readElf(fileAccess(fd, found.path)), path: found.path, fd };
   }
+}
+
+interface OpenedDebugFile {
+  readonly elf: ElfFile;
+  readonly path: string;
+  /** Held until all is disposed of. */
+  readonly fd: number;
 }

@@ -10,6 +10,8 @@ export function hasDebugInfo(elf: ElfFile): boolean {
 
 /** Whether its units were split off into a .dwp file or .dwo files. */
 export function isSplit(elf: ElfFile): boolean {
+  // Split units have their addresses there. Others need not be looked at, nor decompressed.
+  if (sectionData(elf, ".debug_addr") === undefined) return false;
   const info = openDebugInfo(elf);
   return !isMissing(info) && info.isSplit;
 }

@@ -2,14 +2,19 @@ import { closeSync, openSync } from "node:fs";
 import { readAltLink, readDebugLink } from "../elf/debug-links.ts";
 import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { bytesAccess, fileAccess } from "../elf/random-access.ts";
+import { isMissing, type Missing } from "../executable-file.ts";
+import { type IndexCache, openIndexCache } from "../index/index-cache.ts";
 import type {
   DebugFileRole,
   DebugFileWanted,
+  IndexPlace,
   SentDebugFile,
   SentDebugFiles,
   SentFile,
 } from "../worker-protocol.ts";
-import { FileSymbols } from "./file-symbols.ts";
+import { FileSymbols, type SymbolFiles } from "./file-symbols.ts";
+import { indexFile } from "./index-file.ts";
+import { IndexedSymbols } from "./indexed-symbols.ts";
 import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 
 /** Files with debug information that stay open: each may hold some 30 MB of it. */
@@ -33,9 +38,9 @@ export class WorkerSymbols {
   async use<Result>(
     sent: SentFile,
     wants: Wants,
-    work: (symbols: FileSymbols) => Promise<Result>,
+    work: (symbols: FileSymbols | IndexedSymbols) => Promise<Result>,
   ): Promise<Result | DebugFileWanted> {
-    const key = `${wants.lines} ${sent.buildId} ${sent.key}`;
+    const key = `${wants.lines} ${wants.index?.made} ${sent.buildId} ${sent.key}`;
     const known = this.#open.get(key);
     const file = known ?? (await openFile(sent, wants));
     if ("role" in file) return file;
@@ -59,10 +64,10 @@ export class WorkerSymbols {
 }
 
 class OpenFile implements Disposable {
-  readonly symbols: FileSymbols;
+  readonly symbols: FileSymbols | IndexedSymbols;
   readonly #fds: readonly number[];
 
-  constructor(symbols: FileSymbols, fds: readonly number[]) {
+  constructor(symbols: FileSymbols | IndexedSymbols, fds: readonly number[]) {
     this.symbols = symbols;
     this.#fds = fds;
   }
@@ -72,6 +77,7 @@ class OpenFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.symbols instanceof IndexedSymbols) this.symbols[Symbol.dispose]();
     for (const fd of this.#fds) closeSync(fd);
   }
 }
@@ -81,38 +87,112 @@ interface Wants {
   readonly lines: boolean;
   /** What was found of the files that it names; undefined when nobody looks. */
   readonly debugFiles: SentDebugFiles | undefined;
+  readonly index: IndexPlace | undefined;
 }
 
-async function openFile(
-  { key, source }: SentFile,
-  { lines, debugFiles }: Wants,
-): Promise<OpenFile | DebugFileWanted> {
-  const fds: number[] = [];
-  const open = (fd: number, name: string): ElfFile => {
-    // What was sent is closed after the question.
-    const own = openSync(`/proc/self/fd/${fd}`, "r");
-    fds.push(own);
-    return readElf(fileAccess(own, name));
-  };
-  const openSent = (sent: SentDebugFile | null | undefined): ElfFile | undefined =>
-    sent === null || sent === undefined ? undefined : open(sent.fd, sent.name);
-  try {
-    const elf = "fd" in source ? open(source.fd, key) : readElf(bytesAccess(source.bytes, key));
-    if (!lines) return new OpenFile(await FileSymbols.open({ elf, lines: false }), fds);
-    const debug = hasDebugInfo(elf) ? undefined : openSent(debugFiles?.debug);
-    const wanted = debugFiles && nextWanted(elf, debug, debugFiles);
-    if (wanted !== undefined) {
-      for (const fd of fds) closeSync(fd);
-      return wanted;
-    }
-    const supplementary = openSent(debugFiles?.supplementary);
-    const packageFile = openSent(debugFiles?.package);
-    const files = { elf, debug, supplementary, package: packageFile, rowsMax: ROWS_MAX };
-    return new OpenFile(await FileSymbols.open(files), fds);
-  } catch (error) {
-    for (const fd of fds) closeSync(fd);
-    throw error;
+async function openFile(sent: SentFile, wants: Wants): Promise<OpenFile | DebugFileWanted> {
+  using files = new SentFiles(sent);
+  const { elf } = files;
+  if (!wants.lines) {
+    return new OpenFile(await FileSymbols.open({ elf, lines: false }), files.keepOpen());
   }
+  const found = files.follow(wants.debugFiles);
+  if ("role" in found) return found;
+  const index = wants.index && indexCacheIn(wants.index.folder)?.find({ elf, others: found.fds });
+  const symbols =
+    index === undefined
+      ? await FileSymbols.open({ ...found.files, elf, rowsMax: ROWS_MAX })
+      : new IndexedSymbols(index, elf);
+  return new OpenFile(symbols, files.keepOpen());
+}
+
+/** Makes the index of a file, or says of which other file somebody has to look first. */
+export async function buildIndex(
+  sent: SentFile,
+  debugFiles: SentDebugFiles | undefined,
+  { folder, infoBytesMax }: { readonly folder: string; readonly infoBytesMax: number },
+): Promise<{ readonly bytes: number } | DebugFileWanted | Missing> {
+  using files = new SentFiles(sent);
+  const found = files.follow(debugFiles);
+  if ("role" in found) return found;
+  const cache = indexCacheIn(folder);
+  if (cache === undefined) return { missing: `nothing can be kept in ${folder}` };
+  if (files.fd === undefined) return { missing: "it is no file" };
+  const sources = { ...found.files, fd: files.fd, name: sent.key, others: found.fds };
+  return indexFile(sources, cache, infoBytesMax);
+}
+
+let cache: { readonly folder: string; readonly opened: IndexCache | undefined } | undefined;
+
+/** A folder that cannot be used costs time, not names. */
+function indexCacheIn(folder: string): IndexCache | undefined {
+  if (cache?.folder === folder) return cache.opened;
+  const opened = openIndexCache(folder);
+  cache = { folder, opened: isMissing(opened) ? undefined : opened };
+  return cache.opened;
+}
+
+/** The files of a question, opened once more: what was sent is closed after the question. */
+class SentFiles implements Disposable {
+  readonly elf: ElfFile;
+  /** Undefined for what is no file, as the vdso. */
+  readonly fd: number | undefined;
+  #fds: number[] = [];
+
+  constructor({ key, source }: SentFile) {
+    try {
+      if ("fd" in source) {
+        this.fd = this.#open(source.fd);
+        this.elf = readElf(fileAccess(this.fd, key));
+      } else {
+        this.elf = readElf(bytesAccess(source.bytes, key));
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** What was found of the files that it names, or which of them has to be looked for next. */
+  follow(sent: SentDebugFiles | undefined): FollowedFiles | DebugFileWanted {
+    const debug = hasDebugInfo(this.elf) ? undefined : this.#openSent(sent?.debug);
+    const wanted = sent && nextWanted(this.elf, debug?.elf, sent);
+    if (wanted !== undefined) return wanted;
+    const supplementary = this.#openSent(sent?.supplementary);
+    const packageFile = this.#openSent(sent?.package);
+    return {
+      files: { debug: debug?.elf, supplementary: supplementary?.elf, package: packageFile?.elf },
+      fds: [debug?.fd, supplementary?.fd, packageFile?.fd],
+    };
+  }
+
+  /** They are the caller's to close from then on. */
+  keepOpen(): readonly number[] {
+    const fds = this.#fds;
+    this.#fds = [];
+    return fds;
+  }
+
+  #openSent(sent: SentDebugFile | null | undefined): { elf: ElfFile; fd: number } | undefined {
+    if (sent === null || sent === undefined) return undefined;
+    const fd = this.#open(sent.fd);
+    return { elf: readElf(fileAccess(fd, sent.name)), fd };
+  }
+
+  #open(fd: number): number {
+    const own = openSync(`/proc/self/fd/${fd}`, "r");
+    this.#fds.push(own);
+    return own;
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.keepOpen()) closeSync(fd);
+  }
+}
+
+interface FollowedFiles {
+  readonly files: Pick<SymbolFiles, "debug" | "supplementary" | "package">;
+  readonly fds: readonly (number | undefined)[];
 }
 
 /** The file that is to be looked for next; undefined when all were. */
