@@ -8,7 +8,7 @@ import { functionBounds } from "../elf/symbol-scan.ts";
 import { type FunctionAt, findFunctions } from "../elf/symbol-table.ts";
 import { isMissing, type Missing, type SymbolFrame } from "../executable-file.ts";
 import { displayName } from "./display-name.ts";
-import { type GoNames, openGoNames } from "./go-names.ts";
+import { type GoNames, isGoProgram, openGoNames } from "./go-names.ts";
 import { buildSymbolIndex } from "./index-builder.ts";
 import { frameOf, isNamed, placesOf } from "./named-place.ts";
 
@@ -60,6 +60,7 @@ export class FileSymbols {
   readonly #tables: readonly ElfFile[];
   readonly #stubs: PltStubs;
   readonly #elf: ElfFile;
+  readonly #lines: boolean;
   #go: GoNames | undefined;
   /** By options, by address. */
   readonly #answers = new Map<number, Map<number, FoundFrames>>();
@@ -68,7 +69,8 @@ export class FileSymbols {
     this.#tables = tables;
     this.#elf = files.elf;
     this.#stubs = new PltStubs(files.elf);
-    this.#debugInfo = files.lines === false ? undefined : debugInfoOf(files);
+    this.#lines = files.lines !== false;
+    this.#debugInfo = this.#lines ? debugInfoOf(files) : undefined;
   }
 
   /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the symbol table that it carries is broken */
@@ -148,8 +150,10 @@ export class FileSymbols {
     const symbols = this.#symbolsAt(addresses);
     const debugged = this.#debugFramesAt(addresses, options.inlines, debugMs);
     const others = symbols.map(({ symbol }, index) => {
-      const isKnown = symbol !== undefined || isNamed(debugged[index]?.at(-1));
-      return isKnown ? NO_FRAMES : this.#otherFrames(addresses[index] as bigint, options);
+      const address = addresses[index] as bigint;
+      if (symbol !== undefined) return this.#knowsLines ? NO_FRAMES : this.#goAt(address, options);
+      const isKnown = isNamed(debugged[index]?.at(-1));
+      return isKnown ? NO_FRAMES : this.#otherFrames(address, options);
     });
     if (options.demangle && hasMangled(symbols, debugged, others)) await loadDemangler();
     return symbols.map((symbol, index) =>
@@ -163,9 +167,17 @@ export class FileSymbols {
   }
 
   /** What neither symbols nor debug information name: a stub, or code of a stripped Go program. */
-  #otherFrames(address: bigint, { inlines }: NamingOptions): readonly SymbolFrame[] {
+  #otherFrames(address: bigint, options: NamingOptions): readonly SymbolFrame[] {
     const stub = this.#stubs.nameAt(address);
-    if (stub !== undefined) return [{ name: stub, systemName: stub }];
+    return stub === undefined ? this.#goAt(address, options) : [{ name: stub, systemName: stub }];
+  }
+
+  /** False of a Go program that keeps its symbols alone: its lines stand in its own table. */
+  get #knowsLines(): boolean {
+    return this.#debugInfo !== undefined || !this.#lines || !isGoProgram(this.#elf);
+  }
+
+  #goAt(address: bigint, { inlines }: NamingOptions): readonly SymbolFrame[] {
     this.#go ??= openGoNames(this.#elf);
     return this.#go.framesAt(Number(address), inlines);
   }
@@ -266,6 +278,11 @@ function joined(
 ): FoundFrames {
   const { demangle } = options;
   const frames = placesOf(symbol, debugged ?? []).map((place) => frameOf(place, demangle));
+  if (symbol !== undefined && others.length > 0) {
+    const { name, systemName } = frames.at(-1) as SymbolFrame;
+    const around = { ...(others.at(-1) as SymbolFrame), name, systemName };
+    return { frames: [...others.slice(0, -1), around], ...oneAddress(address, true) };
+  }
   if (frames.length === 0) {
     // A stub may be the next address, though no symbol begins there.
     const shown = others.map((frame) => shownOther(frame, demangle));

@@ -6,10 +6,10 @@ import { buildProgram } from "../../../test/support/build-program.ts";
 import { requirement } from "../../../test/support/requirements.ts";
 import { readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
-import { FileSymbols } from "./file-symbols.ts";
+import { FileSymbols, type FoundFrames } from "./file-symbols.ts";
 
 const ADDRESSES = 1000;
-/** What Go's own tool prints where there is no line. */
+/** How the place ends that Go's own tool prints of padding, which it gives to a function. */
 const NO_PLACE = ":-1";
 
 describe("names of a stripped Go program", { skip: requirement("go") }, () => {
@@ -21,19 +21,27 @@ describe("names of a stripped Go program", { skip: requirement("go") }, () => {
     try {
       const elf = readElf(fileAccess(fd, stripped));
       const symbols = await FileSymbols.open({ elf });
-      const found = await symbols.find(addresses, { inlines: true, demangle: true });
-      const expected = goAddresses(whole, addresses);
-      for (const [index, { frames }] of found.entries()) {
-        const [frame] = frames;
-        const place = frame?.line === undefined ? NO_PLACE : `${frame.file}:${frame.line}`;
+      const options = { inlines: true, demangle: true };
+      const found = await symbols.find(addresses, options);
+      const outer = await symbols.find(addresses, { ...options, inlines: false });
+      for (const [index, expected] of goAddresses(whole, addresses).entries()) {
+        const { frames } = found[index] as FoundFrames;
         const where = `0x${(addresses[index] as bigint).toString(16)}`;
-        assert.deepEqual([frame?.systemName, place], expected[index], where);
+        assert.deepEqual(innermostPlace(frames), expected, where);
+        assert.deepEqual(innermostPlace((outer[index] as FoundFrames).frames), expected, where);
+        assert.ok((outer[index] as FoundFrames).frames.length <= 1, where);
       }
     } finally {
       closeSync(fd);
     }
   });
 });
+
+/** The function, and the line of what was inlined into it; nothing of padding. */
+function innermostPlace(frames: FoundFrames["frames"]): string[] {
+  const [{ file, line } = {}, outermost] = [frames[0], frames.at(-1)];
+  return outermost === undefined ? [] : [outermost.systemName, `${file}:${line}`];
+}
 
 /** Spread over the code, at no even step. */
 function textAddresses(path: string): bigint[] {
@@ -45,10 +53,11 @@ function textAddresses(path: string): bigint[] {
   return Array.from({ length: ADDRESSES }, (_, index) => text.address + BigInt(index * step));
 }
 
-/** Function and place of each. */
+/** Function and place of each; nothing of padding. */
 function goAddresses(path: string, addresses: readonly bigint[]): string[][] {
   const input = addresses.map((address) => `0x${address.toString(16)}\n`).join("");
   const output = execFileSync("go", ["tool", "addr2line", path], { input, encoding: "utf8" });
   const lines = output.trimEnd().split("\n");
-  return addresses.map((_, index) => lines.slice(2 * index, 2 * index + 2));
+  const answers = addresses.map((_, index) => lines.slice(2 * index, 2 * index + 2));
+  return answers.map((answer) => (answer[1]?.endsWith(NO_PLACE) ? [] : answer));
 }

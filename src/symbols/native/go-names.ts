@@ -16,6 +16,11 @@ export interface GoNames {
   framesAt(address: number, inlines: boolean): readonly SymbolFrame[];
 }
 
+/** By its headers alone. A program that another linker made may not look like one. */
+export function isGoProgram({ goBuildId, sections }: ElfFile): boolean {
+  return goBuildId !== "" || sections.some(({ name }) => name.endsWith(".gopclntab"));
+}
+
 /** No names for a file that is no Go program. */
 export function openGoNames(elf: ElfFile): GoNames {
   return unlessBroken(() => openTable(elf), undefined) ?? NO_NAMES;
