@@ -13,25 +13,18 @@
  * Since Go 1.26 the text's start is 0 here and stands in the module's data: its word 22.
  * Source: Go's src/internal/abi/symtab.go, src/runtime/symtab.go and design "go1.2 symtab".
  */
-import { decodeUtf8 } from "../../support/byte-reader.ts";
-import { type ElfFile, readSectionBytes, type Section } from "../elf/elf-file.ts";
+import type { ElfFile } from "../elf/elf-file.ts";
+import { findGoModule, type PclntabParts } from "../go/module-data.ts";
+import { findPclntab, PCLNTAB_MAGICS, type PclntabPlace } from "../go/pclntab-place.ts";
 import { CfiCursor } from "./cfi-cursor.ts";
 import type { FileSegments } from "./file-segments.ts";
 
-/** Kubernetes' kubelet has 30 MB. */
-const TABLE_BYTES_MAX = 64 * 1024 * 1024;
-/** The same has 150,000. */
+/** Kubernetes' kubelet has 150,000. */
 const FUNCTIONS_MAX = 2_000_000;
 /** Places of all functions; the same has 1.5 million. */
 const PLACES_MAX = 4_000_000;
 const HEADER_BYTES = 72;
-const MODULE_TEXT_AT = 22 * 8;
-const MAGICS: readonly number[] = [0xffff_fff0, 0xffff_fff1];
-const MERGED_SECTIONS: readonly string[] = [".data.rel.ro", ".rodata"];
-/** Of the magics, with the unit of code of both machines and the size of a pointer. */
-const HEADER_STARTS: readonly Buffer[] = [0xf0, 0xf1].flatMap((low) =>
-  [1, 4].map((unit) => Buffer.from([low, 0xff, 0xff, 0xff, 0, 0, unit, 8])),
-);
+const MAGICS: readonly number[] = [PCLNTAB_MAGICS.go118, PCLNTAB_MAGICS.go120];
 /** How functions begin that have more than little on the stack, of which most do. */
 const STACK_CHECKS: readonly { readonly mask: number; readonly bits: number }[] = [
   // cmp rsp, [r14 + 16]; lea r12, [rsp − n]; push rbp; mov rbp, rsp
@@ -51,20 +44,6 @@ const NAME_AT = 4;
 const CONVENTION_MARK = 0x2e;
 /** Only its start is compared. */
 const NAME_BYTES_MAX = 32;
-/** Of a whole name, or path; generic types make long ones. */
-const WHOLE_NAME_BYTES_MAX = 4096;
-const FILE_PLACES_AT = 20;
-const LINE_PLACES_AT = 24;
-const UNIT_AT = 32;
-/** A unit's file that has no code left. */
-const NO_FILE = 0xffff_ffff;
-
-/** Where code comes from. */
-export interface GoPlace {
-  readonly file: string;
-  /** From 1 on. */
-  readonly line: number;
-}
 
 export interface GoFunction {
   readonly start: number;
@@ -78,22 +57,24 @@ export class GoFunctions {
   readonly #unit: number;
   readonly #count: number;
   readonly #names: number;
-  readonly #units: number;
-  readonly #files: number;
   readonly #places: number;
   readonly #functions: number;
   #placesLeft = PLACES_MAX;
 
   /** Undefined when the file has no such table, or one of a Go before 1.18. */
   static read(elf: ElfFile, segments: FileSegments): GoFunctions | undefined {
-    const bytes = tableBytes(elf);
-    if (bytes === undefined || bytes.length < HEADER_BYTES) return undefined;
-    const functions = new GoFunctions(bytes, textStart(elf, segments));
+    const place = findPclntab(elf);
+    if (place === undefined || !isReadable(place)) return undefined;
+    const bytes = elf.access.read(place.offset, place.byteCount);
+    const functions = new GoFunctions(bytes, (records) =>
+      textStart(elf, segments, { ...place, functions: records }),
+    );
     const isSound = functions.#isUsual() && functions.#areWhereTheySay(elf, segments);
     return isSound ? functions : undefined;
   }
 
-  private constructor(bytes: Uint8Array, text: number) {
+  /** @param findText  where the text begins, when the table does not say it */
+  private constructor(bytes: Uint8Array, findText: (records: number) => number) {
     const cursor = new CfiCursor(bytes);
     this.#cursor = cursor;
     cursor.position = 6;
@@ -102,12 +83,11 @@ export class GoFunctions {
     const count = cursor.i64();
     cursor.skip(8);
     const start = cursor.i64();
-    this.#text = start === 0 ? text : start;
     this.#names = cursor.i64();
-    this.#units = cursor.i64();
-    this.#files = cursor.i64();
+    cursor.skip(16);
     this.#places = cursor.i64();
     this.#functions = cursor.i64();
+    this.#text = start === 0 ? findText(this.#functions) : start;
     this.#count = pointerBytes === 8 ? count : 0;
   }
 
@@ -138,46 +118,6 @@ export class GoFunctions {
     const name = bytes.subarray(start, start + NAME_BYTES_MAX);
     const end = name.indexOf(0);
     return String.fromCharCode(...(end < 0 ? name : name.subarray(0, end)));
-  }
-
-  /** Its whole name, with its package. */
-  wholeNameOf(index: number): string {
-    return this.#textAt(this.#names + this.#word(this.#recordOf(index) + NAME_AT));
-  }
-
-  /** Where the code at an address of a function comes from; of an inlined call its own place. */
-  placeAt(index: number, address: number): GoPlace | undefined {
-    const record = this.#recordOf(index);
-    const file = this.#valueAt(index, this.#word(record + FILE_PLACES_AT), address);
-    const line = this.#valueAt(index, this.#word(record + LINE_PLACES_AT), address);
-    if (file === undefined || file < 0 || line === undefined || line < 1) return undefined;
-    const offset = this.#word(this.#units + 4 * (this.#word(record + UNIT_AT) + file));
-    return offset === NO_FILE ? undefined : { file: this.#textAt(this.#files + offset), line };
-  }
-
-  /** What a table of places says of an address. */
-  #valueAt(index: number, places: number, address: number): number | undefined {
-    const cursor = this.#cursor;
-    const { start, end } = this.at(index);
-    cursor.window(this.#places + places, cursor.bytes.length);
-    let value = -1;
-    for (let at = start, count = 0; at < end; count++) {
-      const change = cursor.uleb128();
-      if (cursor.overrun || (change === 0 && count > 0)) return undefined;
-      value += change % 2 === 0 ? change / 2 : -(change + 1) / 2;
-      const length = cursor.uleb128() * this.#unit;
-      // One that is empty would not end.
-      if (!(length > 0)) return undefined;
-      at += length;
-      if (address < at) return value;
-    }
-    return undefined;
-  }
-
-  #textAt(start: number): string {
-    const bytes = this.#cursor.bytes.subarray(start, start + WHOLE_NAME_BYTES_MAX);
-    const end = bytes.indexOf(0);
-    return decodeUtf8(end < 0 ? bytes : bytes.subarray(0, end));
   }
 
   /** As assembly has it: exactly, or with the mark of its calling convention behind it. */
@@ -249,37 +189,16 @@ export class GoFunctions {
   }
 }
 
-function tableBytes(elf: ElfFile): Uint8Array | undefined {
-  const isSmall = ({ size }: Section): boolean => size <= TABLE_BYTES_MAX;
-  const own = elf.sections.find(({ name }) => name.endsWith(".gopclntab"));
-  if (own !== undefined)
-    return isSmall(own) ? readSectionBytes(elf, own, TABLE_BYTES_MAX) : undefined;
-  // Linkers of C merge it into others.
-  for (const name of MERGED_SECTIONS) {
-    const section = elf.sections.find((one) => one.name === name);
-    if (section === undefined || !isSmall(section)) continue;
-    const { buffer, byteOffset, length } = readSectionBytes(elf, section, TABLE_BYTES_MAX);
-    const bytes = Buffer.from(buffer, byteOffset, length);
-    for (const start of HEADER_STARTS) {
-      const at = bytes.indexOf(start);
-      if (at >= 0) return bytes.subarray(at);
-    }
-  }
-  return undefined;
+/** The tables of other machines have no rules made of them. */
+function isReadable({ magic, order, byteCount }: PclntabPlace): boolean {
+  const isWide = order.littleEndian && order.pointerBytes === 8;
+  return isWide && MAGICS.includes(magic) && byteCount >= HEADER_BYTES;
 }
 
 /** Of the module's data, else the section's; NaN without either. */
-function textStart(elf: ElfFile, segments: FileSegments): number {
-  const module = elf.sections.find(({ name }) => name === ".go.module");
-  const fromModule = module === undefined ? 0 : moduleText(elf, module);
-  if (fromModule > 0) return fromModule;
+function textStart(elf: ElfFile, segments: FileSegments, parts: PclntabParts): number {
+  const module = findGoModule(elf, parts);
+  if (module !== undefined && module.text > 0) return module.text;
   const text = elf.sections.find(({ name }) => name === ".text");
   return text === undefined ? Number.NaN : segments.addressOf(text.offset);
-}
-
-/** 0 where a loader writes it. */
-function moduleText({ access }: ElfFile, { offset, size }: Section): number {
-  const at = offset + MODULE_TEXT_AT;
-  if (size < MODULE_TEXT_AT + 8 || at + 8 > access.size) return 0;
-  return new CfiCursor(access.read(at, 8)).i64();
 }
