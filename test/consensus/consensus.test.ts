@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { packageRoot } from "../../src/support/package-root.ts";
 import { requirement } from "../support/requirements.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { randomAddresses, textOf } from "./addresses.ts";
@@ -75,6 +78,38 @@ describe("variants of one program give its answers", () => {
     it(`${program.name}: ${name}`, { skip }, () => compareVariant(variant));
   }
 });
+
+describe("an index gives the answers of the file that it was made of", () => {
+  for (const program of [...programs, ...splitPrograms.map(({ program }) => program)]) {
+    const isInFiles = program.flags.includes("-gsplit-dwarf") && program.packager === undefined;
+    it(program.name, { skip: requirement(...program.needs) }, () => {
+      using folder = temporaryFolder();
+      const path = buildConsensusProgram(program);
+      const addresses = randomAddresses(textOf(path), ADDRESSES, SEED);
+      const environment = coldCache(folder.path);
+      const asked = [[], ["--no-inlines"], ["--no-demangle"]].map((flags) => () => {
+        return obsforgeLines(path, addresses, { flags, environment });
+      });
+      const expected = asked.map((ask) => ask());
+      const made = runIndex(path, environment);
+      if (isInFiles) {
+        assert.match(made.stderr, /has no index: its units are in \.dwo files/);
+        return;
+      }
+      assert.equal(made.status, 0, made.stderr);
+      assert.equal(globSync(join(folder.path, "symbol-indexes/*.symbols")).length, 1);
+      for (const [index, ask] of asked.entries()) assertSame(ask(), expected[index] ?? [], path);
+    });
+  }
+});
+
+function runIndex(path: string, env: NodeJS.ProcessEnv): { status: number | null; stderr: string } {
+  const args = ["symbolize", "--binary", path, "--index"];
+  return spawnSync(join(packageRoot(), "bin/obsforge"), args, {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+}
 
 function compareVariant(variant: Variant): void {
   using folder = temporaryFolder();
