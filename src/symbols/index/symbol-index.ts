@@ -53,7 +53,7 @@ export class SymbolIndex {
     const { ranges, calls, names, texts } = this.#header;
     let offset = HEADER_BYTES;
     const words = (count: number, entryBytes: number): Uint32Array => {
-      const bytes = access.read(offset, count * entryBytes).slice();
+      const bytes = Uint8Array.from(access.read(offset, count * entryBytes));
       offset += bytes.length;
       return new Uint32Array(bytes.buffer);
     };
