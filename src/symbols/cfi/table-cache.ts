@@ -33,7 +33,7 @@ export const CACHE_ENTRIES_MAX = 4096;
 export const BUILD_MS_MIN = 5;
 const TABLES_FOLDER = "unwind-tables";
 /** The folders whose code decides what a table holds. */
-const BUILDER_FOLDERS = [import.meta.dirname, join(import.meta.dirname, "../elf")];
+const BUILDER_FOLDERS = [".", "../elf", "../go"].map((folder) => join(import.meta.dirname, folder));
 
 export interface UnwindTableCacheOptions {
   /** Shared with other caches: the tables have a folder of their own in it. */
