@@ -12,28 +12,47 @@ export interface RuntimeName {
   readonly tier?: string;
 }
 
-/** Kinds of V8's code that stand for a function of a script. */
-const V8_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval|RegExp|BuiltInEval):(o?[*^+~]?'?)(.*)$/s;
+/**
+ * Kinds of V8's code that stand for a function of a script. How far it was compiled: `~` bytecode,
+ * `^` Sparkplug, `+` Maglev, `*` TurboFan; before it `o` when it was entered in a loop, behind it
+ * `'` when it holds for one context.
+ */
+const V8_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval|BuiltInEval):(o?[*^+~]'?|)(.*)$/s;
+/** Its name, its number, and which compiler made it. */
+const V8_WASM =
+  /^(?:JS|Function|Wasm):(.*)-(?:\d{1,10}|<anonymous>)-(liftoff|turbofan|interpreter)$/s;
+/** What V8 14 prints of a regular expression; before it the pattern alone stood behind a colon. */
+const V8_REGEXP = /^RegExp[.:]<? ?src: '(.*)' flags: '([a-z]*)'>?$/s;
 /** The line, and mostly the column, at the end. */
 const V8_LINE = /:(\d{1,9})(?::(\d{1,9}))?$/;
-/** Where a file begins: a path, a URL, a core module, or what stands for a script without one. */
-const V8_FILE = /(?:^| )(?=\/|file:|node:|[A-Za-z]:[\\/]|\[|evalmachine|<)/;
+/** Where a file may begin: a path, a URL, a core module, or what stands for a script without one. */
+const V8_FILE =
+  /(?:^| )(?=\/|file:|node:|[A-Za-z]:[\\/]|\[(?:eval|stdin|worker eval)\]|evalmachine|<anonymous>)/g;
 const PYTHON = /^py::(.*):([^:]*)$/s;
-/** `int32 [Assembly] Namespace.Type::Method(arguments)[OptimizedTier1]` */
-const DOTNET = /^[^[]*\[[^\]]+\] (.+)$/s;
-const DOTNET_TIER = /\[([A-Za-z0-9]+)\]$/;
+/** `int32 [Assembly] Namespace.Type::Method(arguments)[OptimizedTier1]`; types have no blanks behind. */
+const DOTNET = /(?:^| )\[[^\][]+\] (?=\S)/;
+const DOTNET_TIER = /\[([A-Za-z0-9-]+)\]$/;
 
 /**
- * Takes the name of a perf map apart: of V8's JavaScript, CPython and .NET. All other names are
- * whole by themselves, as those of a JVM, which have their types and arguments.
+ * Takes the name of a perf map apart: of V8's JavaScript and WebAssembly, CPython and .NET. All
+ * other names are whole by themselves, as those of a JVM, which have their types and arguments, and
+ * those of V8's own code: `Builtin:`, `BytecodeHandler:`, `RegExp:` and its pattern.
  */
 export function runtimeName(systemName: string): RuntimeName {
+  const wasm = V8_WASM.exec(systemName);
+  if (wasm !== null) return wasmName(systemName, wasm[1] ?? "", wasm[2] ?? "");
+  const expression = V8_REGEXP.exec(systemName);
+  if (expression !== null) {
+    return { name: `RegExp:/${expression[1] ?? ""}/${expression[2] ?? ""}`, systemName };
+  }
   const script = V8_SCRIPT.exec(systemName);
   if (script !== null) return v8Name(systemName, script[1] ?? "", script[2] ?? "");
   const python = PYTHON.exec(systemName);
   if (python !== null) return pythonName(systemName, python[1] ?? "", python[2] ?? "");
   const dotnet = systemName.includes("::") ? DOTNET.exec(systemName) : null;
-  if (dotnet !== null) return dotnetName(systemName, dotnet[1] ?? "");
+  if (dotnet !== null) {
+    return dotnetName(systemName, systemName.slice(dotnet.index + dotnet[0].length));
+  }
   return { name: systemName, systemName };
 }
 
@@ -41,8 +60,7 @@ function v8Name(systemName: string, tier: string, rest: string): RuntimeName {
   const place = V8_LINE.exec(rest);
   const [end = "", line, column] = place ?? [];
   const named = rest.slice(0, rest.length - end.length);
-  const found = place === null ? null : V8_FILE.exec(named);
-  const fileStart = found?.index ?? (place === null ? named.length : named.lastIndexOf(" "));
+  const fileStart = place === null ? named.length : fileStartOf(named);
   const name = named.slice(0, Math.max(fileStart, 0)).trim();
   const file = named.slice(Math.max(fileStart, 0)).trim();
   return {
@@ -55,9 +73,20 @@ function v8Name(systemName: string, tier: string, rest: string): RuntimeName {
   };
 }
 
+/** The last place: names have blanks and slashes in them more often than paths have both. */
+function fileStartOf(named: string): number {
+  let last = -1;
+  for (const { index } of named.matchAll(V8_FILE)) last = index;
+  return last < 0 ? named.lastIndexOf(" ") : last;
+}
+
 function anonymousName(systemName: string): string {
-  if (systemName.startsWith("Script:")) return "(script)";
-  return systemName.startsWith("RegExp:") ? "(regular expression)" : "(anonymous)";
+  return systemName.startsWith("Script:") ? "(script)" : "(anonymous)";
+}
+
+/** One without a name in its module is called by its number alone. */
+function wasmName(systemName: string, name: string, tier: string): RuntimeName {
+  return { name: name === "" ? "(anonymous)" : name, systemName, tier };
 }
 
 /** A module is named by its URL where a script is named by its path. */
