@@ -57,6 +57,8 @@ export interface SymbolFrame {
   readonly line?: number;
   /** From 1 on; left out where it is not known. */
   readonly column?: number;
+  /** How far a runtime had compiled it, in the runtime's words. */
+  readonly tier?: string;
 }
 
 export function isMissing(answer: object): answer is Missing {

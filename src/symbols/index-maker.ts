@@ -10,10 +10,15 @@ import type { IndexPlace } from "./worker-protocol.ts";
 const FILES_MAX = 4096;
 /** A file whose debug information was read so often will be asked about again. */
 const COSTLY_QUESTIONS = 3;
-/** CPU time for one: what the limit below allows takes some 3 s. */
+/** CPU time for one: 16 MB of .debug_info take some 3 s. */
 const DEADLINE_MS = 30_000;
-/** Making an index takes ten times as much memory, for a while. */
-const INFO_BYTES_MAX = 16 * 1024 * 1024;
+
+export interface IndexOptions {
+  /** Of all that is kept on disk. */
+  readonly folder: string;
+  /** A file with more bytes of .debug_info gets none. */
+  readonly infoBytesMax: number;
+}
 
 interface CountedFile {
   /** Questions for which debug information was read. */
@@ -29,22 +34,22 @@ interface CountedFile {
  * a thread of its own, which ends with it.
  */
 export class IndexMaker implements AsyncDisposable {
-  readonly #folder: string;
-  readonly #options: FileReaderOptions;
+  readonly #options: IndexOptions;
+  readonly #readerOptions: FileReaderOptions;
   readonly #logger: Logger;
   readonly #files = new Map<string, CountedFile>();
   #making: Promise<void> | undefined;
   #reader: FileReader | undefined;
 
-  constructor(folder: string, options: FileReaderOptions) {
-    this.#folder = folder;
+  constructor(options: IndexOptions, readerOptions: FileReaderOptions) {
     this.#options = options;
-    this.#logger = options.logger;
+    this.#readerOptions = readerOptions;
+    this.#logger = readerOptions.logger;
   }
 
   /** Where the worker finds the file's index, when there is one. */
   placeOf(file: ExecutableFile): IndexPlace {
-    return { folder: this.#folder, made: this.#files.get(nameOf(file))?.made ?? 0 };
+    return { folder: this.#options.folder, made: this.#files.get(nameOf(file))?.made ?? 0 };
   }
 
   /** Debug information of a file was read, for want of an index. */
@@ -63,14 +68,13 @@ export class IndexMaker implements AsyncDisposable {
     counted: CountedFile,
     finder: (() => Promise<DebugFileFinder>) | undefined,
   ): Promise<void> {
-    const reader = new FileReader({ ...this.#options, deadlineMs: DEADLINE_MS });
+    const reader = new FileReader({ ...this.#readerOptions, deadlineMs: DEADLINE_MS });
     this.#reader = reader;
-    const question = { folder: this.#folder, infoBytesMax: INFO_BYTES_MAX };
     try {
       const answer = await askWithDebugFiles<"build-index">(
         reader,
         file,
-        (sent, debugFiles) => ({ kind: "build-index", file: sent, debugFiles, ...question }),
+        (sent, debugFiles) => ({ kind: "build-index", file: sent, debugFiles, ...this.#options }),
         finder,
       );
       const { key } = file;

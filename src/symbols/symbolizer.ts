@@ -14,7 +14,7 @@ import {
   UNWIND_TABLES,
 } from "./file-reader.ts";
 import { FrameCache } from "./frame-cache.ts";
-import { IndexMaker } from "./index-maker.ts";
+import { IndexMaker, type IndexOptions } from "./index-maker.ts";
 import type { JitMapFile } from "./jit/jit-maps.ts";
 import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
@@ -45,8 +45,8 @@ export class Symbolizer implements AsyncDisposable {
   }
 
   /** From now on debug information that is often asked for is made into an index. */
-  keepIndexes(folder: string): void {
-    this.#indexes ??= new IndexMaker(folder, this.#options);
+  keepIndexes(options: IndexOptions): void {
+    this.#indexes ??= new IndexMaker(options, this.#options);
   }
 
   get counters(): FileReaderCounters {

@@ -1,5 +1,5 @@
 import type { Infer } from "../../config/field.ts";
-import { boolean, object } from "../../config/schema.ts";
+import { boolean, integer, object } from "../../config/schema.ts";
 import { debugFilesConfig } from "../../symbols/sources/config.ts";
 
 export const symbolizeConfig = object({
@@ -12,6 +12,14 @@ export const symbolizeConfig = object({
       "Say source files and lines by debug information, of the file or of its debug file. " +
       "It takes some 100 MB of memory.",
     default: false,
+  }),
+  line_index_size_max: integer({
+    doc:
+      "With lines, a file whose debug information is asked for again and again gets an index in " +
+      "the folder of `debug_files::cache_dir`, unless its .debug_info or its code has more bytes " +
+      "than this. Making one takes some twenty times as much memory for a moment; 0 makes none.",
+    default: 8 * 1024 * 1024,
+    min: 0,
   }),
   inlines: boolean({
     doc: "With lines, give functions that were put into their callers as frames of their own.",

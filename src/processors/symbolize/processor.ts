@@ -7,6 +7,7 @@ import {
   isUnresolved,
   unresolvedNameOf,
 } from "../../profiles/unresolved-name.ts";
+import { defaultCacheFolder } from "../../support/cache-folder.ts";
 import type { Logger } from "../../support/logger.ts";
 import {
   isMissing,
@@ -19,6 +20,7 @@ import type { NamedAddresses } from "../../symbols/named-addresses.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { DebugFiles } from "../../symbols/sources/debug-files.ts";
 import type { SymbolizeConfig } from "./config.ts";
+import { setTiers } from "./frame-tiers.ts";
 import { addSymbolizeMetrics } from "./metrics.ts";
 
 /** Why a frame has no name. */
@@ -74,6 +76,7 @@ export class SymbolizeProcessor implements Processor {
   async start(): Promise<void> {
     // Processes may be gone when their samples arrive: their files stay open until then.
     this.#services.executables.addUser(this.#user);
+    this.#keepIndexes();
   }
 
   async stop(): Promise<void> {
@@ -111,6 +114,7 @@ export class SymbolizeProcessor implements Processor {
     );
     this.#services.executables.batchNamed(this.#user);
     this.#setLines(dictionary, new Set([...byMapping.values()].flat()), frames);
+    setTiers(dictionary, frames);
     this.#count(batch, reasons);
     await this.#next.consume(batch);
   }
@@ -160,6 +164,13 @@ export class SymbolizeProcessor implements Processor {
     const { jitMaps, symbolizer } = this.#services;
     const map = jitMaps.find(program);
     return isMissing(map) ? map : symbolizer.symbolizeJit(map, addresses, this.#config.demangle);
+  }
+
+  #keepIndexes(): void {
+    const { lines, line_index_size_max: infoBytesMax, debug_files: files } = this.#config;
+    const folder = files.cache_dir ?? defaultCacheFolder(process.env, process.geteuid?.() ?? 0);
+    if (!lines || infoBytesMax === 0 || folder === undefined) return;
+    this.#services.symbolizer.keepIndexes({ folder, infoBytesMax });
   }
 
   /** Loaded when the first file without debug information is asked about. */

@@ -1,9 +1,9 @@
-import { limitExceeded, malformed } from "../../support/errors.ts";
+import { limitExceeded } from "../../support/errors.ts";
 import * as dw from "./constants.ts";
-import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
+import type { DwarfCursor, Encoding } from "./dwarf-cursor.ts";
 
 /** Declarations of one table; gcc makes under 1,000 for the largest units. */
-const DECLARATIONS_MAX = 65_536;
+const DECLARATIONS_MAX = 16_384;
 /** Attributes of one declaration; real ones have under 30. */
 const ATTRIBUTES_MAX = 256;
 /** Codes are small numbers from 1 on; one that is larger is looked up. */
@@ -38,11 +38,13 @@ export class AbbreviationTable {
     this.fixedBytes = new Int32Array(codes.length);
     this.siblingAt = new Int32Array(codes.length).fill(-1);
     for (let row = 0; row < codes.length; row++) this.#measure(row, encoding);
-    const dense = codes.filter((code) => code < DENSE_CODES_MAX);
-    this.#rowOfCode = new Int32Array(Math.max(0, ...dense) + 1).fill(-1);
+    let largest = 0;
+    for (const code of codes) if (code < DENSE_CODES_MAX) largest = Math.max(largest, code);
+    this.#rowOfCode = new Int32Array(largest + 1).fill(-1);
     const large = new Map<number, number>();
     // The first declaration of a code counts.
-    for (const [row, code] of [...codes.entries()].toReversed()) {
+    for (let row = codes.length - 1; row >= 0; row--) {
+      const code = codes[row] as number;
       if (code < DENSE_CODES_MAX) this.#rowOfCode[code] = row;
       else large.set(code, row);
     }
@@ -83,23 +85,21 @@ interface Declarations {
 }
 
 /**
- * Parses the table at an offset of .debug_abbrev.
+ * Parses the table that the cursor is at, and leaves it behind what was read.
  *
  * @throws INPUT_MALFORMED, LIMIT_EXCEEDED
  */
-export function parseAbbreviations(
-  section: Uint8Array,
-  offset: number,
-  encoding: Encoding,
-): AbbreviationTable {
-  const where = ".debug_abbrev";
-  if (!(offset >= 0 && offset <= section.length))
-    throw malformed(where, `no table is at ${offset}`);
-  const cursor = new DwarfCursor(section, where, encoding.littleEndian, offset);
-  const found: Declarations = { codes: [], tags: [], children: [], starts: [0], attributes: [] };
+export function parseAbbreviations(cursor: DwarfCursor, encoding: Encoding): AbbreviationTable {
+  const found: Declarations = {
+    codes: [],
+    tags: [],
+    children: [],
+    starts: [0],
+    attributes: [],
+  };
   for (let code = cursor.uleb(); code !== 0; code = cursor.at < cursor.end ? cursor.uleb() : 0) {
     if (found.codes.length >= DECLARATIONS_MAX) {
-      throw limitExceeded(where, "abbreviations", found.codes.length, DECLARATIONS_MAX);
+      throw limitExceeded(cursor.name, "abbreviations", found.codes.length, DECLARATIONS_MAX);
     }
     found.codes.push(code);
     found.tags.push(cursor.uleb() & 0xffff);

@@ -1,3 +1,4 @@
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { NO_ADDRESS } from "./address-space.ts";
 import { DwarfCursor } from "./dwarf-cursor.ts";
 import type { DwarfFile } from "./dwarf-file.ts";
@@ -9,6 +10,36 @@ const OVERLAPS_MAX = 64;
 /** Ranges that begin between an address and the start of its unit's. */
 const STEPS_MAX = 4096;
 
+/** Ranges of all units; a browser whose functions have sections of their own has a million. */
+const RANGES_MAX = 1_500_000;
+
+/** Bytes of .debug_aranges: as many ranges, in sets of a few. */
+const ARANGES_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Which code is whose unit's, in any order. */
+export class UnitRanges {
+  readonly starts: Float64Column = new Float64Column();
+  readonly ends: Float64Column = new Float64Column();
+  /** Index of each one's unit. */
+  readonly units: Int32Column = new Int32Column();
+
+  get count(): number {
+    return this.units.length;
+  }
+
+  /** Nothing can be added any more. */
+  get isFull(): boolean {
+    return this.count >= RANGES_MAX;
+  }
+
+  add(start: number, end: number, unit: number): void {
+    if (this.isFull) return;
+    this.starts.push(start);
+    this.ends.push(end);
+    this.units.push(unit);
+  }
+}
+
 /** Which units may have the code at an address. */
 export class AddressIndex {
   readonly #starts: Float64Array;
@@ -16,15 +47,21 @@ export class AddressIndex {
   readonly #maxEnds: Float64Array;
   readonly #units: Int32Array;
 
-  /** @param ranges  start, end and unit of each, in any order */
-  constructor(ranges: readonly number[]) {
-    const count = ranges.length / 3;
-    const order = Uint32Array.from({ length: count }, (_, index) => index);
-    const startOf = (index: number): number => ranges[3 * index] as number;
-    if (!isSorted(order, startOf)) order.sort((a, b) => startOf(a) - startOf(b));
-    this.#starts = Float64Array.from(order, startOf);
-    this.#ends = Float64Array.from(order, (index) => ranges[3 * index + 1] as number);
-    this.#units = Int32Array.from(order, (index) => ranges[3 * index + 2] as number);
+  constructor(ranges: UnitRanges) {
+    const { count } = ranges;
+    const starts = ranges.starts.data.subarray(0, count);
+    const ends = ranges.ends.data.subarray(0, count);
+    const units = ranges.units.data.subarray(0, count);
+    if (isSorted(starts)) {
+      this.#starts = starts;
+      this.#ends = ends;
+      this.#units = units;
+    } else {
+      const order = orderOf(starts);
+      this.#starts = Float64Array.from(order, (index) => starts[index] as number);
+      this.#ends = Float64Array.from(order, (index) => ends[index] as number);
+      this.#units = Int32Array.from(order, (index) => units[index] as number);
+    }
     this.#maxEnds = runningMax(this.#ends);
   }
 
@@ -52,15 +89,22 @@ export class AddressIndex {
   }
 }
 
-function isSorted(order: Uint32Array, startOf: (index: number) => number): boolean {
-  for (let index = 1; index < order.length; index++) {
-    if (startOf(index) < startOf(index - 1)) return false;
+function isSorted(values: Float64Array): boolean {
+  for (let index = 1; index < values.length; index++) {
+    if ((values[index] as number) < (values[index - 1] as number)) return false;
   }
   return true;
 }
 
+/** The indices of values, the smallest value first. */
+function orderOf(values: Float64Array): Uint32Array {
+  const order = new Uint32Array(values.length);
+  for (let index = 0; index < order.length; index++) order[index] = index;
+  return order.sort((a, b) => (values[a] as number) - (values[b] as number));
+}
+
 /**
- * Start, end and unit of each range of .debug_aranges that leads to a unit, by turns. Compilers
+ * The ranges of .debug_aranges that lead to units. Compilers
  * leave units out of it, or the whole section. Source: DWARF 5, section 6.1.2.
  *
  * @param unitOf  index of the unit that begins at an offset; -1 for none
@@ -68,13 +112,14 @@ function isSorted(order: Uint32Array, startOf: (index: number) => number): boole
 export function readAddressRanges(
   file: DwarfFile,
   unitOf: (infoOffset: number) => number,
-): number[] {
-  const ranges: number[] = [];
+): UnitRanges {
+  const ranges = new UnitRanges();
   const section = file.section("aranges");
   if (section === undefined) return ranges;
-  const cursor = new DwarfCursor(file.whole("aranges"), section.name, file.elf.littleEndian);
   try {
-    while (cursor.at < cursor.end) readSet(file, cursor, { ranges, unitOf });
+    const bytes = section.read(0, Math.min(section.size, ARANGES_BYTES_MAX));
+    const cursor = new DwarfCursor(bytes, section.name, file.elf.littleEndian);
+    while (cursor.at < cursor.end && !ranges.isFull) readSet(file, cursor, { ranges, unitOf });
   } catch {
     // What came before is as good as ever; other units are found by their first entries.
   }
@@ -82,7 +127,7 @@ export function readAddressRanges(
 }
 
 interface Target {
-  readonly ranges: number[];
+  readonly ranges: UnitRanges;
   readonly unitOf: (infoOffset: number) => number;
 }
 
@@ -98,11 +143,11 @@ function readSet({ space }: DwarfFile, cursor: DwarfCursor, { ranges, unitOf }: 
   const headerBytes = cursor.at - setStart;
   cursor.skip((entryBytes - (headerBytes % entryBytes)) % entryBytes);
   const isKnown = unit >= 0 && (addressBytes === 8 || addressBytes === 4);
-  while (isKnown && cursor.at + entryBytes <= end) {
+  while (isKnown && cursor.at + entryBytes <= end && !ranges.isFull) {
     const low = space.read(cursor, addressBytes);
     const length = addressBytes === 8 ? cursor.u64() : cursor.u32();
     if (length > 0 && low !== NO_ADDRESS && space.isCode(low)) {
-      ranges.push(low, low + length, unit);
+      ranges.add(low, low + length, unit);
     }
   }
   cursor.at = end;

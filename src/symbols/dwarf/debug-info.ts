@@ -1,6 +1,6 @@
 import type { ElfFile } from "../elf/elf-file.ts";
 import type { Missing } from "../executable-file.ts";
-import { AddressIndex, readAddressRanges } from "./address-index.ts";
+import { AddressIndex, readAddressRanges, type UnitRanges } from "./address-index.ts";
 import { DwarfFile } from "./dwarf-file.ts";
 import { FunctionNames } from "./function-names.ts";
 import { type SplitFiles, SplitUnits } from "./split-units.ts";
@@ -20,8 +20,10 @@ export interface DebugFrame {
   readonly column?: number;
 }
 
-/** Rows of line tables that are kept; 72 MB. Addresses that come sorted need one unit at a time. */
-const ROWS_KEPT_MAX = 4_000_000;
+/** Rows of line tables that are kept; 54 MB. Addresses that come sorted need one unit at a time. */
+const ROWS_KEPT_MAX = 3_000_000;
+/** Units whose first entries are read to find an address; a browser has 100,000. */
+const UNITS_LOOKED_AT_MAX = 262_144;
 /** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
 const SPLIT_LOOKS_MAX = 64;
 
@@ -85,15 +87,29 @@ export class DebugInfo {
     { inlines = true }: { readonly inlines?: boolean } = {},
   ): readonly DebugFrame[] {
     let best: readonly DebugFrame[] = NO_FRAMES;
-    this.#index ??= this.#firstIndex();
+    this.#file.work.start();
+    if (this.#index === undefined) {
+      this.#index = this.#firstIndex();
+      this.#file.work.start();
+    }
     for (;;) {
       for (const unit of this.#index.unitsAt(address)) {
-        const frames = this.#functionsOf(unit)?.framesAt(address, inlines) ?? NO_FRAMES;
+        const frames = this.#framesOf(unit, address, inlines);
         if (isNamed(frames)) return frames;
         if (best.length === 0) best = frames;
       }
       if (best.length > 0 || this.#isComplete) return best;
       this.#index = this.#completeIndex();
+      this.#file.work.start();
+    }
+  }
+
+  #framesOf(unit: number, address: number, inlines: boolean): readonly DebugFrame[] {
+    try {
+      return this.#functionsOf(unit)?.framesAt(address, inlines) ?? NO_FRAMES;
+    } catch {
+      // Its entries are broken; others may know the address.
+      return NO_FRAMES;
     }
   }
 
@@ -110,22 +126,27 @@ export class DebugInfo {
 
   #firstIndex(): AddressIndex {
     const ranges = this.#addressRanges();
-    return ranges.length === 0 ? this.#completeIndex() : new AddressIndex(ranges);
+    return ranges.count === 0 ? this.#completeIndex() : new AddressIndex(ranges);
   }
 
-  #addressRanges(): number[] {
-    const unitAt = new Map(this.#file.headers.map(({ offset }, index) => [offset, index]));
-    return readAddressRanges(this.#file, (offset) => unitAt.get(offset) ?? -1);
+  #addressRanges(): UnitRanges {
+    const file = this.#file;
+    return readAddressRanges(file, (offset) => {
+      const unit = file.unitAt(offset);
+      return file.headers[unit]?.offset === offset ? unit : -1;
+    });
   }
 
   /** With the ranges of all units: what .debug_aranges says of a unit may be a part. */
   #completeIndex(): AddressIndex {
     this.#isComplete = true;
+    this.#index = undefined;
     const ranges = this.#addressRanges();
-    for (const unit of this.#file.headers.keys()) {
+    const count = Math.min(this.#file.headers.length, UNITS_LOOKED_AT_MAX);
+    for (let unit = 0; unit < count; unit++) {
       const pairs = this.#units.rangesOf(unit);
       for (let index = 0; index < pairs.length; index += 2) {
-        ranges.push(pairs[index] as number, pairs[index + 1] as number, unit);
+        ranges.add(pairs[index] as number, pairs[index + 1] as number, unit);
       }
     }
     return new AddressIndex(ranges);
@@ -133,14 +154,20 @@ export class DebugInfo {
 
   #functionsOf(index: number): UnitFunctions | undefined {
     if (this.#functions.has(index)) return this.#functions.get(index);
+    // One alone may be over it: two of that size would be too much.
+    if (this.#rows > this.#rowsMax) this.#releaseFunctions();
     const functions = this.#openUnit(index);
-    this.#rows += functions?.rowCount ?? 0;
-    if (this.#rows > this.#rowsMax) {
-      this.#functions.clear();
-      this.#rows = functions?.rowCount ?? 0;
-    }
+    const rows = functions?.rowCount ?? 0;
+    if (this.#rows + rows > this.#rowsMax) this.#releaseFunctions();
+    this.#rows += rows;
     this.#functions.set(index, functions);
     return functions;
+  }
+
+  #releaseFunctions(): void {
+    for (const functions of this.#functions.values()) functions?.release();
+    this.#functions.clear();
+    this.#rows = 0;
   }
 
   #openUnit(index: number): UnitFunctions | undefined {

@@ -7,9 +7,12 @@ import * as dw from "./constants.ts";
 import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 import { StringSection } from "./string-section.ts";
 import { readUnitHeaders, type UnitHeader } from "./unit-header.ts";
+import { WorkBudget } from "./work-budget.ts";
 
 /** Tables that are kept; each unit of gcc has its own. */
 const ABBREVIATION_TABLES_MAX = 4096;
+/** Bytes of .debug_abbrev that they were made of; a table takes five times as many. */
+const ABBREVIATION_BYTES_MAX = 4 * 1024 * 1024;
 /** Bytes of a section that is read whole: .debug_abbrev of a browser has 20 MB. */
 const WHOLE_SECTION_BYTES_MAX = 64 * 1024 * 1024;
 /** A section that is larger is read by windows of this size. */
@@ -38,21 +41,25 @@ export class DwarfFile {
   readonly isSplit: boolean;
   /** What dwz moved out of several files. */
   readonly supplementary: DwarfFile | undefined;
+  /** Shared by all files of a program. */
+  readonly work: WorkBudget;
   readonly #sections = new Map<string, SectionData | undefined>();
   readonly #strings = new Map<string, StringSection | undefined>();
   readonly #abbreviations = new Map<string, AbbreviationTable>();
+  #abbreviationBytes = 0;
   #headers: readonly UnitHeader[] | undefined;
   /** Memory of units that are not held any more, the smallest first. */
   readonly #spare: ArrayBuffer[] = [];
   readonly #windows = new Map<string, { readonly start: number; readonly bytes: Uint8Array }>();
   #takenBytes = 0;
 
-  constructor(elf: ElfFile, { isSplit = false, space, supplementary }: DwarfFileOptions = {}) {
+  constructor(elf: ElfFile, options: DwarfFileOptions = {}) {
+    const { isSplit = false, space, supplementary, work = new WorkBudget() } = options;
     this.elf = elf;
+    this.work = work;
     this.space = space ?? new AddressSpace(elf);
     this.isSplit = isSplit;
-    this.supplementary =
-      supplementary && new DwarfFile(supplementary, { space: this.space, isSplit: false });
+    this.supplementary = supplementary && new DwarfFile(supplementary, { space: this.space, work });
   }
 
   get hasUnits(): boolean {
@@ -95,10 +102,31 @@ export class DwarfFile {
     const key = `${offset} ${addressBytes} ${offsetBytes} ${version}`;
     const known = this.#abbreviations.get(key);
     if (known !== undefined) return known;
-    if (this.#abbreviations.size >= ABBREVIATION_TABLES_MAX) this.#abbreviations.clear();
-    const table = parseAbbreviations(this.whole("abbrev"), offset, encoding);
+    if (this.#abbreviations.size >= ABBREVIATION_TABLES_MAX) this.#forgetAbbreviations();
+    const table = this.#readAbbreviations(offset, encoding);
     this.#abbreviations.set(key, table);
     return table;
+  }
+
+  #readAbbreviations(offset: number, encoding: Encoding): AbbreviationTable {
+    const where = ".debug_abbrev";
+    const bytes = this.whole("abbrev");
+    if (offset > bytes.length) throw malformed(where, `no table is at ${offset}`);
+    this.work.spend(where, 0);
+    const cursor = new DwarfCursor(bytes, where, encoding.littleEndian, offset);
+    try {
+      return parseAbbreviations(cursor, encoding);
+    } finally {
+      const read = cursor.at - offset;
+      this.work.spend(where, read);
+      this.#abbreviationBytes += read;
+      if (this.#abbreviationBytes > ABBREVIATION_BYTES_MAX) this.#forgetAbbreviations();
+    }
+  }
+
+  #forgetAbbreviations(): void {
+    this.#abbreviations.clear();
+    this.#abbreviationBytes = 0;
   }
 
   /** A text of .debug_str or .debug_line_str. @throws INPUT_MALFORMED */
@@ -183,6 +211,8 @@ interface DwarfFileOptions {
   /** Of the program that the file belongs to, when it has no segments itself. */
   readonly space?: AddressSpace;
   readonly supplementary?: ElfFile | undefined;
+  /** Of the program that the file belongs to. */
+  readonly work?: WorkBudget;
 }
 
 /** The section of texts that a form's offset counts in; undefined for all other forms. */

@@ -7,6 +7,8 @@ import { lastAtOrBefore, NO_SCOPE, scopesInside, type UnitScan } from "./unit-sc
 const HOPS_MAX = 16;
 /** Scopes around a function; real ones have under 20. */
 const SCOPES_MAX = 64;
+/** Characters of their names together; beyond it those farther out are left off. */
+const SCOPES_LENGTH_MAX = 4096;
 /** Names that are kept; beyond it all are found anew. */
 const NAMES_MAX = 262_144;
 
@@ -125,7 +127,7 @@ export class FunctionNames {
     const values = new DieValues();
     let text = "";
     for (const start of scopeStartsAround(loaded, offset)) {
-      if (!unit.readDie(start, values)) break;
+      if (text.length > SCOPES_LENGTH_MAX || !unit.readDie(start, values)) break;
       text = `${this.#scopeName({ loaded, offset: start }, values)}::${text}`;
     }
     return text;

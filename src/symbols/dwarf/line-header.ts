@@ -2,7 +2,7 @@ import * as dw from "./constants.ts";
 import { skipForm } from "./die-values.ts";
 import type { DwarfCursor, Encoding } from "./dwarf-cursor.ts";
 import { type DwarfFile, stringSectionOf } from "./dwarf-file.ts";
-import { utf8Text } from "./string-section.ts";
+import { textIn } from "./string-section.ts";
 import type { Unit } from "./unit.ts";
 import { unitLength } from "./unit-header.ts";
 
@@ -116,7 +116,7 @@ export class FileNames {
 
   #text({ form, value }: LateText): string | undefined {
     if (form === dw.DW_FORM_string) {
-      return utf8Text(this.#bytes, value, this.#bytes.indexOf(0, value));
+      return textIn(this.#bytes, value);
     }
     const section = stringSectionOf(form);
     return section === undefined

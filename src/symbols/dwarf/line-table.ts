@@ -6,13 +6,17 @@ import type { Unit } from "./unit.ts";
 import { unitLength } from "./unit-header.ts";
 import { lastAtOrBefore } from "./unit-scan.ts";
 
-/** Rows of one program; a program linked as one has 8 million. */
-const ROWS_MAX = 32 * 1024 * 1024;
+/** Rows of one program; a program linked as one has 8 million. They take 162 MB. */
+const ROWS_MAX = 9_000_000;
+/** Bytes of one program; the same has 25 MB. */
+const PROGRAM_BYTES_MAX = 32 * 1024 * 1024;
 /** A row takes some three bytes of the program: room for all of most programs at once. */
 const BYTES_PER_ROW = 2.5;
 /** Columns above it are counted as not known. */
 const COLUMN_MAX = 0xffff;
 
+/** What a program costs before its first row, in bytes of rows. */
+const TABLE_COST = 512;
 /** A length in the 64-bit format. */
 const LENGTH_BYTES = 12;
 
@@ -37,11 +41,13 @@ export interface SourcePlace {
 /** The rows of a unit's line-number program. Source: DWARF 5, section 6.2. */
 export class LineTable {
   readonly #header: LineHeader;
-  #addresses: Float64Array;
-  #lines: Uint32Array;
-  #files: Uint32Array;
-  #columns: Uint16Array;
+  #addresses: Float64Array<ArrayBuffer>;
+  #lines: Uint32Array<ArrayBuffer>;
+  #files: Uint32Array<ArrayBuffer>;
+  #columns: Uint16Array<ArrayBuffer>;
   #count = 0;
+  /** Of the sequence that is being read. */
+  #first = 0;
   /** Of each sequence, in the order of their ends: its end, and its first and last rows. */
   #ends = new Float64Array(0);
   #firsts = new Uint32Array(0);
@@ -49,21 +55,35 @@ export class LineTable {
 
   /** @throws INPUT_MALFORMED, LIMIT_EXCEEDED */
   constructor(unit: Unit, offset: number) {
+    const { work } = unit.file;
+    work.spend(".debug_line", 0);
     const bytes = programBytes(unit, offset);
+    work.spend(".debug_line", bytes.length + TABLE_COST);
     const cursor = new DwarfCursor(bytes, ".debug_line", unit.encoding.littleEndian);
     this.#header = readLineHeader(cursor, unit);
     const { start, end } = this.#header;
-    const rows = 1 + Math.ceil(Math.max(end - start, 0) / BYTES_PER_ROW);
+    const rows = Math.min(1 + Math.ceil(Math.max(end - start, 0) / BYTES_PER_ROW), ROWS_MAX);
     this.#addresses = new Float64Array(rows);
     this.#lines = new Uint32Array(rows);
     this.#files = new Uint32Array(rows);
     this.#columns = new Uint16Array(rows);
-    this.#run(unit, bytes);
+    try {
+      this.#run(unit, bytes);
+    } catch (error) {
+      this.release();
+      throw error;
+    }
   }
 
-  /** Rows for which there is room. */
+  /** Gives the memory back at once: a collector of garbage sees little need to. Not used after it. */
+  release(): void {
+    for (const { buffer } of [this.#addresses, this.#lines, this.#files, this.#columns]) {
+      buffer.transfer(0);
+    }
+  }
+
   get rowCount(): number {
-    return this.#addresses.length;
+    return this.#count;
   }
 
   /** A file of the program by its number. */
@@ -111,6 +131,7 @@ export class LineTable {
     } catch (error) {
       // What came before is as good as ever.
       if (sequences.count === 0) throw error;
+      this.#count = sequences.lasts.at(-1) as number;
     }
     const order = sequences.order();
     this.#ends = Float64Array.from(order, (index) => sequences.ends[index] as number);
@@ -127,7 +148,6 @@ export class LineTable {
     let line = 1;
     let file = 1;
     let column = 0;
-    let first = this.#count;
     while (cursor.at < cursor.end) {
       const opcode = cursor.u8();
       if (opcode >= opcodeBase) {
@@ -146,7 +166,7 @@ export class LineTable {
           if (length === 0) break;
           const extended = cursor.u8();
           if (extended === DW_LNE_end_sequence) {
-            first = this.#endSequence(unit, sequences, { first, end: address });
+            this.#endSequence(unit, sequences, address);
             address = column = 0;
             line = file = 1;
           } else if (extended === DW_LNE_set_address) {
@@ -184,18 +204,20 @@ export class LineTable {
     }
   }
 
-  /** Keeps the rows since the first; not those of code that is gone. Returns the next first row. */
-  #endSequence(unit: Unit, sequences: Sequences, rows: { first: number; end: number }): number {
-    const { first, end } = rows;
+  /** Keeps the rows since the first; not those of code that is gone. */
+  #endSequence(unit: Unit, sequences: Sequences, end: number): void {
+    const first = this.#first;
     const start = this.#addresses[first] as number;
     const isThere = first < this.#count && end > start && unit.file.space.isCode(start);
     if (isThere) sequences.add(end, first, this.#count);
     else this.#count = first;
-    return this.#count;
+    this.#first = this.#count;
   }
 
   #push(address: number, line: number, file: number, column: number): void {
-    const row = this.#count;
+    let row = this.#count;
+    // Of several at one address the last counts.
+    if (row > this.#first && this.#addresses[row - 1] === address) row--;
     if (row >= this.#addresses.length) this.#grow();
     this.#addresses[row] = address;
     this.#lines[row] = line;
@@ -205,14 +227,26 @@ export class LineTable {
   }
 
   #grow(): void {
-    const length = 2 * this.#addresses.length;
-    if (length > ROWS_MAX) throw limitExceeded(".debug_line", "rows", length, ROWS_MAX);
+    const rows = this.#addresses.length;
+    if (rows >= ROWS_MAX) throw limitExceeded(".debug_line", "rows", rows + 1, ROWS_MAX);
+    // A row has a byte at least. What is not written takes no memory.
+    const { start, end } = this.#header;
+    const length = Math.min(end - start + 1, ROWS_MAX);
     this.#addresses = grown(this.#addresses, new Float64Array(length));
     this.#lines = grown(this.#lines, new Uint32Array(length));
     this.#files = grown(this.#files, new Uint32Array(length));
     this.#columns = grown(this.#columns, new Uint16Array(length));
   }
 }
+
+/** What was there is given back at once. */
+function grown<Column extends LineColumn>(before: Column, after: Column): Column {
+  after.set(before);
+  before.buffer.transfer(0);
+  return after;
+}
+
+type LineColumn = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
 /** The one program that begins at an offset, with its header. */
 function programBytes(unit: Unit, offset: number): Uint8Array {
@@ -223,8 +257,11 @@ function programBytes(unit: Unit, offset: number): Uint8Array {
   }
   const head = section.read(offset, Math.min(LENGTH_BYTES, left));
   const cursor = new DwarfCursor(head, section.name, unit.encoding.littleEndian);
-  const { bytes } = unitLength(cursor);
-  return section.read(offset, Math.min(cursor.at + bytes, left));
+  const length = Math.min(unitLength(cursor).bytes + cursor.at, left);
+  if (length > PROGRAM_BYTES_MAX) {
+    throw limitExceeded(section.name, "bytes of a program", length, PROGRAM_BYTES_MAX);
+  }
+  return section.read(offset, length);
 }
 
 class Sequences {
@@ -246,12 +283,4 @@ class Sequences {
     const order = Array.from(this.ends.keys());
     return order.sort((a, b) => (this.ends[a] as number) - (this.ends[b] as number));
   }
-}
-
-function grown<Column extends Float64Array | Uint32Array | Uint16Array>(
-  before: Column,
-  after: Column,
-): Column {
-  after.set(before);
-  return after;
 }

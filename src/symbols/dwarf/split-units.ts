@@ -8,6 +8,8 @@ import { UnitStore } from "./unit-store.ts";
 
 /** Files of split units that are open at once. */
 const SPLIT_FILES_MAX = 4096;
+/** Units of a .dwo file: one, and some for types. */
+const UNITS_MAX = 65_536;
 /** Columns of an index; there are twelve kinds of sections. */
 const COLUMNS_MAX = 16;
 
@@ -79,13 +81,8 @@ export class SplitUnits {
     }
     const store = this.#stores.get(key);
     if (store === undefined) return undefined;
-    for (const [index, header] of store.units.file.headers.entries()) {
-      if (header.dwoId !== "" && header.dwoId !== dwoId) continue;
-      const split = store.split(skeleton, index, WHOLE_FILE);
-      const unit = split.units.unit(index);
-      if (header.dwoId === dwoId || unit.root.dwoId === dwoId) return split;
-    }
-    return undefined;
+    const index = store.unitOf(dwoId);
+    return index === undefined ? undefined : store.split(skeleton, index, WHOLE_FILE);
   }
 }
 
@@ -93,10 +90,33 @@ export class SplitUnits {
 class Store {
   readonly units: UnitStore;
   readonly #names: FunctionNames;
+  #unitOfId: ReadonlyMap<string, number> | undefined;
 
   constructor(elf: ElfFile, skeleton: Unit) {
-    this.units = new UnitStore(new DwarfFile(elf, { isSplit: true, space: skeleton.file.space }));
+    const { space, work } = skeleton.file;
+    this.units = new UnitStore(new DwarfFile(elf, { isSplit: true, space, work }));
     this.#names = new FunctionNames(this.units);
+  }
+
+  /** The first unit of an id. */
+  unitOf(dwoId: string): number | undefined {
+    this.#unitOfId ??= this.#readIds();
+    return this.#unitOfId.get(dwoId);
+  }
+
+  /** Before DWARF 5 the id stands in the first entry. A unit that is broken has none. */
+  #readIds(): ReadonlyMap<string, number> {
+    const ids = new Map<string, number>();
+    const { file } = this.units;
+    for (const [index, header] of file.headers.slice(0, UNITS_MAX).entries()) {
+      try {
+        const id = header.dwoId || new Unit(file, header).root.dwoId;
+        if (id !== "" && !ids.has(id)) ids.set(id, index);
+      } catch {
+        // Others may be whole.
+      }
+    }
+    return ids;
   }
 
   split(skeleton: Unit, index: number, contributions: Contributions): SplitUnit {

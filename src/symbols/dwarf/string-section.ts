@@ -30,9 +30,7 @@ export class StringSection {
     const start = offset % PAGE_BYTES;
     const end = page.indexOf(0, start);
     if (end >= 0) return utf8Text(page, start, end);
-    const bytes = this.#section.read(offset, Math.min(STRING_BYTES_MAX, size - offset));
-    const length = bytes.indexOf(0);
-    return utf8Text(bytes, 0, length < 0 ? bytes.length : length);
+    return textIn(this.#section.read(offset, Math.min(STRING_BYTES_MAX, size - offset)), 0);
   }
 
   #page(number: number): Uint8Array {
@@ -46,7 +44,14 @@ export class StringSection {
   }
 }
 
+/** The text that begins in bytes, up to its NUL; one longer than any real name is cut. */
+export function textIn(bytes: Uint8Array, start: number): string {
+  const most = bytes.subarray(start, start + STRING_BYTES_MAX);
+  const length = most.indexOf(0);
+  return utf8Text(most, 0, length < 0 ? most.length : length);
+}
+
 /** Invalid UTF-8 becomes U+FFFD. */
-export function utf8Text(bytes: Uint8Array, start: number, end: number): string {
+function utf8Text(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("utf8");
 }

@@ -9,6 +9,8 @@ import type { UnitStore } from "./unit-store.ts";
 
 /** Inlined calls inside of one another; the deepest seen is 40. */
 const CHAIN_MAX = 256;
+/** Characters of the names and files of them; the longest name seen has 13,000. */
+const CHAIN_LENGTH_MAX = 512 * 1024;
 
 interface UnitPlace {
   readonly units: UnitStore;
@@ -35,6 +37,11 @@ export class UnitFunctions {
   /** Of its line table. */
   get rowCount(): number {
     return this.#lines?.rowCount ?? 0;
+  }
+
+  /** Not used after it. */
+  release(): void {
+    this.#lines?.release();
   }
 
   framesAt(address: number, wantsInlines: boolean): readonly DebugFrame[] {
@@ -102,8 +109,12 @@ export class UnitFunctions {
     const frames: DebugFrame[] = [];
     let place: SourcePlace | undefined;
     let next = call;
-    for (let depth = 0; inlines !== undefined && next !== NO_INLINE && depth < CHAIN_MAX; depth++) {
-      frames.push(placed(this.#named(loaded, inlines.entries[next] as number), place));
+    let length = 0;
+    while (inlines !== undefined && next !== NO_INLINE) {
+      if (frames.length >= CHAIN_MAX || length > CHAIN_LENGTH_MAX) break;
+      const frame = placed(this.#named(loaded, inlines.entries[next] as number), place);
+      frames.push(frame);
+      length += lengthOf(frame);
       place = this.#callPlace(inlines, next);
       next = inlines.parents[next] as number;
     }
@@ -150,6 +161,11 @@ function lineTableOf(unit: Unit): LineTable | undefined {
   } catch {
     return undefined;
   }
+}
+
+function lengthOf({ linkageName, bareName, fullName, file }: DebugFrame): number {
+  const texts = [linkageName, bareName, fullName, file];
+  return texts.reduce((sum, text = "") => sum + text.length, 0);
 }
 
 function placed(frame: DebugFrame, place: SourcePlace | undefined): DebugFrame {

@@ -7,6 +7,8 @@ import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 export const UNITS_MAX = 1_000_000;
 /** A unit of 64-bit format with an id and an offset of a type. */
 const HEADER_BYTES_MAX = 48;
+/** Bytes that are read at once: more than a header, to save a read for some small units. */
+const WINDOW_BYTES = 1024;
 /** unit_length that announces the 64-bit format, and below it those that are reserved. */
 const LENGTH_64 = 0xffff_ffff;
 const LENGTH_RESERVED = 0xffff_fff0;
@@ -34,14 +36,25 @@ export interface UnitHeader {
  */
 export function readUnitHeaders(section: SectionData, littleEndian: boolean): UnitHeader[] {
   const headers: UnitHeader[] = [];
+  const encodings = new Map<number, Encoding>();
+  let window: Uint8Array = new Uint8Array(0);
+  let windowAt = 0;
   for (let offset = 0; offset < section.size; ) {
-    const bytes = section.read(offset, Math.min(HEADER_BYTES_MAX, section.size - offset));
+    const wanted = Math.min(HEADER_BYTES_MAX, section.size - offset);
+    // Small units stand close together.
+    if (offset + wanted > windowAt + window.length) {
+      window = section.read(offset, Math.min(WINDOW_BYTES, section.size - offset));
+      windowAt = offset;
+    }
+    const bytes = window.subarray(offset - windowAt, offset - windowAt + wanted);
     const cursor = new DwarfCursor(bytes, `${section.name} at ${offset}`, littleEndian);
     if (bytes.length < 8) break;
-    const length = unitLength(cursor);
+    const length = lengthThatCanBe(cursor);
+    if (length === undefined) break;
     const end = offset + cursor.at + length.bytes;
     if (!(end <= section.size) || length.bytes === 0) break;
-    const header = readHeader(cursor, { offset, end, offsetBytes: length.offsetBytes });
+    const place = { offset, end, offsetBytes: length.offsetBytes };
+    const header = readHeader(cursor, place, encodings);
     if (header !== undefined) headers.push(header);
     if (headers.length > UNITS_MAX) {
       throw limitExceeded(section.name, "units", headers.length, UNITS_MAX);
@@ -59,13 +72,26 @@ export function unitLength(cursor: DwarfCursor): { bytes: number; offsetBytes: n
   return { bytes: first, offsetBytes: 4 };
 }
 
+/** Undefined for one that is reserved, or cut. */
+function lengthThatCanBe(cursor: DwarfCursor): ReturnType<typeof unitLength> | undefined {
+  try {
+    return unitLength(cursor);
+  } catch {
+    return undefined;
+  }
+}
+
 interface UnitPlace {
   readonly offset: number;
   readonly end: number;
   readonly offsetBytes: number;
 }
 
-function readHeader(cursor: DwarfCursor, place: UnitPlace): UnitHeader | undefined {
+function readHeader(
+  cursor: DwarfCursor,
+  place: UnitPlace,
+  encodings: Map<number, Encoding>,
+): UnitHeader | undefined {
   const { offset, end, offsetBytes } = place;
   if (end - offset < cursor.at + 3 + offsetBytes) return undefined;
   const version = cursor.u16();
@@ -84,6 +110,9 @@ function readHeader(cursor: DwarfCursor, place: UnitPlace): UnitHeader | undefin
   } else if (type === dw.DW_UT_type || type === dw.DW_UT_split_type) {
     cursor.skip(8 + offsetBytes);
   }
-  const encoding = { littleEndian: cursor.littleEndian, addressBytes, offsetBytes, version };
+  const key = (version * 16 + addressBytes) * 16 + offsetBytes;
+  const encoding = encodings.getOrInsertComputed(key, () => {
+    return { littleEndian: cursor.littleEndian, addressBytes, offsetBytes, version };
+  });
   return { offset, end, headerBytes: cursor.at, encoding, type, abbreviations, dwoId };
 }

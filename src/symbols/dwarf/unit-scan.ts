@@ -1,3 +1,5 @@
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
+import { limitExceeded } from "../../support/errors.ts";
 import * as dw from "./constants.ts";
 import { ABSENT, DieValues, readAttributes, skipAttributes } from "./die-values.ts";
 import type { DwarfCursor } from "./dwarf-cursor.ts";
@@ -6,6 +8,15 @@ import type { Unit } from "./unit.ts";
 /** Entries inside of one another; real ones nest 60 deep. */
 export const DIE_DEPTH_MAX = 256;
 
+/** Ranges of functions of one unit: each takes 60 bytes while they are read. */
+const RANGES_MAX = 1_000_000;
+/**
+ * Scopes of one unit; those beyond give no names to what is in them. A program linked as one has
+ * as many.
+ */
+const UNIT_SCOPES_MAX = 1_000_000;
+/** Entries and ends of lists of one unit; of the same some 20 million are looked at. */
+const CODES_MAX = 24_000_000;
 /** Ranges that begin between an address and the start of its own; real ones do not even overlap. */
 const OVERLAPS_MAX = 4096;
 
@@ -62,12 +73,13 @@ class Scanner {
   readonly #unit: Unit;
   readonly #isDeep: boolean;
   readonly #values = new DieValues();
-  readonly #ranges: number[] = [];
-  readonly #functions: number[] = [];
-  readonly #scopeStarts: number[] = [];
-  readonly #scopeEnds: number[] = [];
-  readonly #scopeParents: number[] = [];
-  readonly #scopeSkipped: number[] = [];
+  readonly #starts = new Float64Column();
+  readonly #ends = new Float64Column();
+  readonly #functions = new Int32Column();
+  readonly #scopeStarts = new Int32Column();
+  readonly #scopeEnds = new Int32Column();
+  readonly #scopeParents = new Int32Column();
+  readonly #scopeSkipped = new Int32Column();
   /** Of each level that is open: the scope in which its entries are. */
   readonly #scopes: number[] = [];
   /** Of each level: the scope that ends with it; NO_SCOPE when none does. */
@@ -86,7 +98,8 @@ class Scanner {
     const rootRow = unit.rowOf(cursor, cursor.uleb());
     skipAttributes(cursor, table, rootRow, encoding);
     if (hasChildren[rootRow] === 1) this.#open(NO_SCOPE, NO_SCOPE);
-    while (this.#scopes.length > 0 && cursor.at < cursor.end) {
+    for (let codes = 0; this.#scopes.length > 0 && cursor.at < cursor.end; codes++) {
+      if (codes >= CODES_MAX) throw limitExceeded(unit.name, "entries", codes, CODES_MAX);
       const offset = cursor.at;
       const code = cursor.uleb();
       if (code === 0) {
@@ -123,11 +136,13 @@ class Scanner {
       return;
     }
     const scope = this.#addScope(offset, offset, 0);
-    this.#open(scope, scope);
+    this.#open(scope === NO_SCOPE ? around : scope, scope);
   }
 
+  /** NO_SCOPE when there are too many. */
   #addScope(start: number, end: number, isSkipped: 0 | 1): number {
     const scope = this.#scopeStarts.length;
+    if (scope >= UNIT_SCOPES_MAX) return NO_SCOPE;
     this.#scopeStarts.push(start);
     this.#scopeEnds.push(end);
     this.#scopeSkipped.push(isSkipped);
@@ -143,7 +158,7 @@ class Scanner {
   #close(end: number): void {
     this.#scopes.pop();
     const ended = this.#ending.pop() as number;
-    if (ended !== NO_SCOPE) this.#scopeEnds[ended] = end;
+    if (ended !== NO_SCOPE) this.#scopeEnds.data[ended] = end;
   }
 
   #readFunction(cursor: DwarfCursor, row: number, offset: number): number {
@@ -151,8 +166,12 @@ class Scanner {
     readAttributes(cursor, this.#unit, row, values);
     const pairs = values.isDeclaration ? NO_RANGES : this.#rangesOf(values);
     for (let index = 0; index < pairs.length; index += 2) {
-      this.#ranges.push(pairs[index] as number, pairs[index + 1] as number);
+      this.#starts.push(pairs[index] as number);
+      this.#ends.push(pairs[index + 1] as number);
       this.#functions.push(offset);
+    }
+    if (this.#functions.length > RANGES_MAX) {
+      throw limitExceeded(this.#unit.name, "ranges", this.#functions.length, RANGES_MAX);
     }
     return values.sibling;
   }
@@ -168,21 +187,20 @@ class Scanner {
 
   #result(): UnitScan {
     const count = this.#functions.length;
-    const ranges = this.#ranges;
-    const order = Uint32Array.from({ length: count }, (_, index) => index);
-    const startOf = (index: number): number => ranges[2 * index] as number;
-    order.sort((a, b) => startOf(a) - startOf(b) || a - b);
-    const starts = Float64Array.from(order, startOf);
-    const ends = Float64Array.from(order, (index) => ranges[2 * index + 1] as number);
+    const [starts, ends, functions] = [this.#starts.data, this.#ends.data, this.#functions.data];
+    const order = new Uint32Array(count);
+    for (let index = 0; index < count; index++) order[index] = index;
+    order.sort((a, b) => (starts[a] as number) - (starts[b] as number) || a - b);
+    const sortedEnds = Float64Array.from(order, (index) => ends[index] as number);
     return {
-      starts,
-      ends,
-      maxEnds: runningMax(ends),
-      functions: Uint32Array.from(order, (index) => this.#functions[index] as number),
-      scopeStarts: Uint32Array.from(this.#scopeStarts),
-      scopeEnds: Uint32Array.from(this.#scopeEnds),
-      scopeParents: Int32Array.from(this.#scopeParents),
-      scopeSkipped: Uint8Array.from(this.#scopeSkipped),
+      starts: Float64Array.from(order, (index) => starts[index] as number),
+      ends: sortedEnds,
+      maxEnds: runningMax(sortedEnds),
+      functions: Uint32Array.from(order, (index) => functions[index] as number),
+      scopeStarts: Uint32Array.from(rowsOf(this.#scopeStarts)),
+      scopeEnds: Uint32Array.from(rowsOf(this.#scopeEnds)),
+      scopeParents: rowsOf(this.#scopeParents).slice(),
+      scopeSkipped: Uint8Array.from(rowsOf(this.#scopeSkipped)),
     };
   }
 }
@@ -211,6 +229,11 @@ export function scopesInside(unit: Unit, scopeStart: number, offset: number): nu
     else open.push(KINDS[table.tags[row] as number] === KIND_OTHER ? NO_SCOPE : start);
   }
   return open.filter((start) => start !== NO_SCOPE);
+}
+
+/** A view. */
+function rowsOf({ data, length }: Int32Column): Int32Array {
+  return data.subarray(0, length);
 }
 
 const NO_RANGES: readonly number[] = [];

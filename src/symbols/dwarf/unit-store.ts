@@ -70,17 +70,33 @@ export class UnitStore implements UnitFinder {
     return true;
   }
 
-  /** Where code of a unit is, as far as its first entry or its lines tell. Never throws. */
+  /**
+   * Where code of a unit is, as far as its first entry or its lines tell: nowhere for units of
+   * types, those that others import, and broken ones.
+   */
   rangesOf(index: number): RangePairs {
+    const header = this.file.headers[index] as UnitHeader;
+    if (isTypeUnit(header)) return [];
+    // One that is not kept is made again when an address lies in it, which few do.
+    const known = this.#units.get(index);
     try {
-      const unit = this.unit(index);
-      if (!hasCode(unit)) return [];
-      const ranges = unit.rangesOf(unit.root);
-      if (ranges.length > 0 || unit.root.stmtList < 0) return ranges;
-      return new LineTable(unit, unit.root.stmtList).sequences;
+      const unit = known ?? new Unit(this.file, header);
+      const ranges = this.#codeOf(unit);
+      if (known === undefined) unit.release();
+      return ranges;
     } catch {
       return [];
     }
+  }
+
+  #codeOf(unit: Unit): RangePairs {
+    if (unit.root.tag === dw.DW_TAG_partial_unit) return [];
+    const ranges = unit.rangesOf(unit.root);
+    if (ranges.length > 0 || unit.root.stmtList < 0 || this.file.work.isSpent) return ranges;
+    const lines = new LineTable(unit, unit.root.stmtList);
+    const { sequences } = lines;
+    lines.release();
+    return sequences;
   }
 
   #scanNow(index: number, unit: Unit, isDeep: boolean): UnitScan {
@@ -96,9 +112,6 @@ export class UnitStore implements UnitFinder {
   }
 }
 
-/** Type units and those that others import have none. */
-function hasCode({ header, root }: Unit): boolean {
-  const { type } = header;
-  if (type === dw.DW_UT_type || type === dw.DW_UT_split_type) return false;
-  return root.tag !== dw.DW_TAG_partial_unit;
+function isTypeUnit({ type }: UnitHeader): boolean {
+  return type === dw.DW_UT_type || type === dw.DW_UT_split_type;
 }

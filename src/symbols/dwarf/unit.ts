@@ -6,7 +6,7 @@ import { DieValues, readAttributes } from "./die-values.ts";
 import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 import { type Contributions, type DwarfFile, stringSectionOf, WHOLE_FILE } from "./dwarf-file.ts";
 import { type RangePairs, readOldRanges, readRangeList } from "./range-lists.ts";
-import { utf8Text } from "./string-section.ts";
+import { textIn } from "./string-section.ts";
 import type { UnitHeader } from "./unit-header.ts";
 
 /** A unit with more is no unit: the largest seen, of a program linked as one, has 200 MB. */
@@ -14,6 +14,8 @@ const UNIT_BYTES_MAX = 1024 * 1024 * 1024;
 /** Bytes of the header of .debug_str_offsets and .debug_rnglists, in the 32-bit format. */
 const STR_OFFSETS_HEADER_BYTES = 8;
 const RANGE_LISTS_HEADER_BYTES = 12;
+/** A range has few bytes, and becomes two numbers. */
+const RANGE_BYTE_COST = 4;
 /** Each is larger by two lengths of 4 more bytes in the 64-bit format. */
 const HEADER_64_EXTRA_BYTES = 8;
 
@@ -93,9 +95,7 @@ export class Unit {
     if (section !== undefined) return this.file.stringAt(section, value);
     switch (form) {
       case dw.DW_FORM_string: {
-        const { bytes } = this.cursor(0);
-        const end = bytes.indexOf(0, value);
-        return utf8Text(bytes, value, end < 0 ? bytes.length : end);
+        return textIn(this.cursor(0).bytes, value);
       }
       case dw.DW_FORM_strx:
       case dw.DW_FORM_strx1:
@@ -165,15 +165,27 @@ export class Unit {
     if (version < 5) return this.#oldRanges(ranges, context);
     const offset = rangesForm === dw.DW_FORM_rnglistx ? this.#rangeListOffset(ranges) : ranges;
     const cursor = this.file.cursor("rnglists", offset);
-    return readRangeList(cursor, context, (index) => this.indexedAddress(index));
+    const indexed = (index: number): number => this.indexedAddress(index);
+    return this.#counted(cursor, () => readRangeList(cursor, context, indexed));
   }
 
   /** Those of a unit that GNU tools split off stay in the program's file. */
   #oldRanges(offset: number, context: Parameters<typeof readOldRanges>[1]): RangePairs {
     const { skeleton } = this;
-    if (skeleton === undefined) return readOldRanges(this.file.cursor("ranges", offset), context);
-    const base = Math.max(skeleton.root.rangesBase, 0);
-    return readOldRanges(skeleton.file.cursor("ranges", base + offset), context);
+    const base = skeleton === undefined ? 0 : Math.max(skeleton.root.rangesBase, 0);
+    const cursor = (skeleton ?? this).file.cursor("ranges", base + offset);
+    return this.#counted(cursor, () => readOldRanges(cursor, context));
+  }
+
+  #counted(cursor: DwarfCursor, read: () => RangePairs): RangePairs {
+    const { work } = this.file;
+    work.spend(cursor.name, 0);
+    const start = cursor.at;
+    try {
+      return read();
+    } finally {
+      work.spend(cursor.name, RANGE_BYTE_COST * (cursor.at - start));
+    }
   }
 
   /** DW_AT_low_pc of the unit, from which its ranges count. */
@@ -233,7 +245,8 @@ export class Unit {
     try {
       this.#head = section?.read(offset, length) ?? this.#head;
       this.#readRootFrom(this.#head, headerBytes, values);
-    } catch {
+    } catch (error) {
+      if (length === end - offset) throw error;
       this.#readRootFrom(this.cursor(0).bytes, headerBytes, values);
     }
     return values;

@@ -32,7 +32,7 @@ export function openJitDump(path: string): AddressFile {
     framesAt(address) {
       const code = dump.lookup(Number(address));
       if (code === undefined) return [];
-      const { tier: _, ...frame } = runtimeName(code.name);
+      const frame = runtimeName(code.name);
       const { file, line } = code;
       return [
         { ...frame, ...(file !== undefined && { file }), ...(line !== undefined && { line }) },
@@ -58,8 +58,7 @@ export function openKallsyms(path: string): AddressFile {
 export function perfMapFrames(map: PerfMap, address: number): readonly SymbolFrame[] {
   const code = map.lookup(address);
   if (code === undefined) return [];
-  const { tier: _, ...frame } = runtimeName(code.name);
-  return [frame];
+  return [runtimeName(code.name)];
 }
 
 function* piecesOf(path: string): Generator<Uint8Array> {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { malformed } from "../../support/errors.ts";
-import { type ElfFile, readElf } from "../elf/elf-file.ts";
+import { type ElfFile, readElf, SHF_EXECINSTR } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { sectionData } from "../elf/section-data.ts";
 import { isMissing, type Missing } from "../executable-file.ts";
@@ -31,7 +31,7 @@ export interface KeptIndex {
  * Makes a file's index and keeps it. Takes some five times as long as it takes to read all of the
  * debug information, and as much memory as that has bytes: for workers and commands.
  *
- * @param infoBytesMax  a file with more bytes of .debug_info has no index
+ * @param infoBytesMax  a file with more bytes of .debug_info, or of code, has no index
  * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the file is broken
  * @throws what the file system throws  nothing can be written into the folder of the cache
  */
@@ -47,6 +47,8 @@ export async function indexFile(
     const infoBytes =
       infoBytesOf(elf) || (files.debug === undefined ? 0 : infoBytesOf(files.debug));
     if (infoBytes > infoBytesMax) return { missing: `it has ${infoBytes} bytes of .debug_info` };
+    const codeBytes = codeBytesOf(elf);
+    if (codeBytes > infoBytesMax) return { missing: `it has ${codeBytes} bytes of code` };
     if (files.package === undefined && isSplit(files.debug ?? elf)) return SPLIT;
     const symbols = await FileSymbols.open({ ...files, elf, rowsMax: ROWS_MAX });
     const pieces = symbols.buildIndex();
@@ -63,6 +65,11 @@ const SPLIT: Missing = { missing: "its units are in .dwo files: put them into a 
 
 function infoBytesOf(elf: ElfFile): number {
   return sectionData(elf, ".debug_info")?.size ?? 0;
+}
+
+function codeBytesOf({ sections }: ElfFile): number {
+  const code = sections.filter(({ flags }) => (flags & SHF_EXECINSTR) !== 0);
+  return code.reduce((sum, { size }) => sum + size, 0);
 }
 
 /**

@@ -119,7 +119,7 @@ export async function buildIndex(
   if (cache === undefined) return { missing: `nothing can be kept in ${folder}` };
   if (files.fd === undefined) return { missing: "it is no file" };
   const sources = { ...found.files, fd: files.fd, name: sent.key, others: found.fds };
-  return indexFile(sources, cache, infoBytesMax);
+  return await indexFile(sources, cache, infoBytesMax);
 }
 
 let cache: { readonly folder: string; readonly opened: IndexCache | undefined } | undefined;
