@@ -93,6 +93,12 @@ export class LocationTable {
     return found >= 0 ? found : this.append(mapping, addressLow, addressHigh, lines, attributeSet);
   }
 
+  /** Gives a row other attributes. It keeps its index, so stacks that refer to it stay as they are. */
+  replaceAttributeSet(row: number, attributeSet: number): void {
+    this.attributeSet.data[row] = attributeSet;
+    this.#index = undefined;
+  }
+
   /**
    * Gives rows other lines; a row for which `linesOf` returns undefined keeps its own. Rows keep
    * their indices, so stacks that refer to them stay as they are.
