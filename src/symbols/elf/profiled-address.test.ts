@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { LoadSegment } from "./elf-file.ts";
+import { type ProfiledMapping, profiledAddress } from "./profiled-address.ts";
+
+function segment(
+  address: bigint,
+  fileOffset: bigint,
+  more: Partial<LoadSegment> = {},
+): LoadSegment {
+  const size = { fileSize: 0x2a01n, memorySize: 0x2a01n };
+  return { address, fileOffset, ...size, executable: true, ...more };
+}
+
+function mapping(start: bigint, limit: bigint, fileOffset: bigint): ProfiledMapping {
+  return { start, limit, fileOffset };
+}
+
+const NO_BYTES = { fileSize: 0n };
+const SHARED = mapping(0x7f0000002000n, 0x7f0000005000n, 0x2000n);
+const UNKNOWN = mapping(0n, 0n, 0n);
+
+describe("profiledAddress", () => {
+  const cases = [
+    {
+      name: "takes an address of the process by its mapping",
+      segments: [segment(0x2000n, 0x2000n)],
+      mapping: SHARED,
+      address: 0x7f0000002a10n,
+      place: 0x2a10n,
+    },
+    {
+      name: "knows that lld's addresses are no offsets",
+      segments: [segment(0x3820n, 0x2820n)],
+      mapping: SHARED,
+      address: 0x7f0000002a10n,
+      place: 0x3a10n,
+    },
+    {
+      name: "takes what lies in the code for the file's own address, without a mapping too",
+      segments: [segment(0x3820n, 0x2820n)],
+      mapping: UNKNOWN,
+      address: 0x3a10n,
+      place: 0x3a10n,
+    },
+    {
+      name: "takes the address of a program at a fixed place as it is",
+      segments: [segment(0x401000n, 0x1000n)],
+      mapping: mapping(0x401000n, 0x404000n, 0x1000n),
+      address: 0x401234n,
+      place: 0x401234n,
+    },
+    {
+      name: "places a debug file without offsets by the size of its code",
+      segments: [segment(0x3820n, 0n, NO_BYTES)],
+      mapping: mapping(0x7f0000002000n, 0x7f0000006000n, 0x2000n),
+      address: 0x7f0000002a10n,
+      place: 0x3a10n,
+    },
+    {
+      name: "gives no place by a debug file when the mapping is a part of the code",
+      segments: [segment(0x3820n, 0n, NO_BYTES)],
+      mapping: mapping(0x7f0000002000n, 0x7f0000004000n, 0x2000n),
+      address: 0x7f0000002a10n,
+      place: undefined,
+    },
+    {
+      name: "gives no place to what lies neither in the code nor in the mapping",
+      segments: [segment(0x2000n, 0x2000n)],
+      mapping: SHARED,
+      address: 0x7f0000009000n,
+      place: undefined,
+    },
+    {
+      name: "takes an offset of the file when it is told so",
+      segments: [segment(0x3820n, 0x2820n)],
+      mapping: UNKNOWN,
+      address: 0x2a10n,
+      space: "file_offset" as const,
+      place: 0x3a10n,
+    },
+    {
+      name: "does not guess when it is told what addresses are",
+      segments: [segment(0x2000n, 0x2000n)],
+      mapping: SHARED,
+      address: 0x2a10n,
+      space: "process" as const,
+      place: undefined,
+    },
+  ];
+  for (const { name, segments, mapping: mapped, address, space, place } of cases) {
+    it(name, () => assert.equal(profiledAddress(segments, mapped, address, space), place));
+  }
+});

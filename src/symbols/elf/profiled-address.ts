@@ -1,0 +1,82 @@
+import type { LoadSegment } from "./elf-file.ts";
+import { fileAddress } from "./file-address.ts";
+
+/** What the addresses of a profile count from. Profilers do not agree, and profiles do not say. */
+export type AddressSpace =
+  /** The file's own virtual addresses, as OpenTelemetry's eBPF profiler and this one write them. */
+  | "file"
+  /** Those of the process, as pprof's own and Parca's agent do. */
+  | "process"
+  /** Bytes from the start of the file. */
+  | "file_offset";
+
+/** A mapping as a profile tells it. */
+export interface ProfiledMapping {
+  /** First address and the one after the last; both are 0 when the profiler says none. */
+  readonly start: bigint;
+  readonly limit: bigint;
+  /** Byte of the file that `start` shows. */
+  readonly fileOffset: bigint;
+}
+
+/** Of the supported machines: segments are mapped by whole pages. */
+const PAGE_BYTES = [4096n, 16_384n, 65_536n];
+
+/**
+ * The file's own virtual address that an address of a profile means.
+ *
+ * Without a space it is found out: what lies in an executable segment is the file's own, since a
+ * loader puts no file with other addresses so low; what lies in the mapping is the process's.
+ *
+ * @param segments  those of the file that was run, or of its debug file
+ * @returns undefined when the segments do not tell
+ */
+export function profiledAddress(
+  segments: readonly LoadSegment[],
+  mapping: ProfiledMapping,
+  address: bigint,
+  space?: AddressSpace,
+): bigint | undefined {
+  const code = segments.filter(({ executable }) => executable);
+  const isOwn = code.some((segment) => lies(address, segment));
+  if (space === "file" || (space === undefined && isOwn)) return isOwn ? address : undefined;
+  if (space === "file_offset") {
+    return placeOfOffset(segments, { ...mapping, start: 0n, limit: 0n, fileOffset: 0n }, address);
+  }
+  const isMapped = address >= mapping.start && address < mapping.limit;
+  return isMapped ? placeOfOffset(segments, mapping, address) : undefined;
+}
+
+function lies(address: bigint, { address: start, memorySize }: LoadSegment): boolean {
+  return address >= start && address < start + memorySize;
+}
+
+function placeOfOffset(
+  segments: readonly LoadSegment[],
+  mapping: ProfiledMapping,
+  address: bigint,
+): bigint | undefined {
+  const hasOffsets = segments.some(({ executable, fileSize }) => executable && fileSize > 0n);
+  if (hasOffsets) return fileAddress(segments, mapping, address);
+  return placeInWholeSegment(segments, mapping, address);
+}
+
+/**
+ * By a debug file, whose offsets objcopy has taken away with its bytes: a mapping that has as many
+ * pages as the only executable segment shows all of it.
+ */
+function placeInWholeSegment(
+  segments: readonly LoadSegment[],
+  { start, limit }: ProfiledMapping,
+  address: bigint,
+): bigint | undefined {
+  const [code, ...others] = segments.filter(({ executable }) => executable);
+  if (code === undefined || others.length > 0) return undefined;
+  for (const pageBytes of PAGE_BYTES) {
+    const first = code.address - (code.address % pageBytes);
+    const end = code.address + code.memorySize + pageBytes - 1n;
+    const isWhole = end - (end % pageBytes) - first === limit - start;
+    if (isWhole) return address - start + first;
+  }
+  return undefined;
+}
