@@ -1,5 +1,5 @@
 import type { Infer } from "../../config/field.ts";
-import { boolean, integer, object } from "../../config/schema.ts";
+import { boolean, choice, integer, object } from "../../config/schema.ts";
 import { debugFilesConfig } from "../../symbols/sources/config.ts";
 
 export const symbolizeConfig = object({
@@ -24,6 +24,12 @@ export const symbolizeConfig = object({
   inlines: boolean({
     doc: "With lines, give functions that were put into their callers as frames of their own.",
     default: true,
+  }),
+  addresses: choice(["auto", "file", "process", "file_offset"], {
+    doc:
+      "What addresses of profiles from other hosts count from: the file's own virtual addresses, " +
+      "those of the process, or bytes of the file. `auto` goes by the file's segments.",
+    default: "auto",
   }),
   debug_files: debugFilesConfig,
   name_unresolved: boolean({

@@ -19,6 +19,7 @@ import { PROGRAM_NUMBER_ATTRIBUTE, type ProfiledProgram } from "../../symbols/ji
 import type { NamedAddresses } from "../../symbols/named-addresses.ts";
 import { type SymbolServices, symbolServices } from "../../symbols/services.ts";
 import type { DebugFiles } from "../../symbols/sources/debug-files.ts";
+import { StoredExecutables } from "../../symbols/stored-executables.ts";
 import type { SymbolizeConfig } from "./config.ts";
 import { setTiers } from "./frame-tiers.ts";
 import { addSymbolizeMetrics } from "./metrics.ts";
@@ -54,6 +55,7 @@ export class SymbolizeProcessor implements Processor {
   readonly #user = Symbol("symbolize");
   readonly #logger: Logger;
   #debugFiles: Promise<DebugFiles> | undefined;
+  readonly #stored: StoredExecutables;
   #samples = 0;
   #incompleteSamples = 0;
   #frames = 0;
@@ -70,6 +72,7 @@ export class SymbolizeProcessor implements Processor {
     this.#next = context.next;
     this.#logger = context.logger;
     this.#services = context.shared.get(symbolServices);
+    this.#stored = new StoredExecutables(this.#services.symbolizer, () => this.#finder());
     addSymbolizeMetrics(context.metrics, this.#unnamedByReason, () => this.counters);
   }
 
@@ -82,6 +85,7 @@ export class SymbolizeProcessor implements Processor {
   async stop(): Promise<void> {
     await Promise.allSettled(this.#open);
     this.#services.executables.removeUser(this.#user);
+    this.#stored[Symbol.dispose]();
     await (await this.#debugFiles)?.[Symbol.asyncDispose]();
     this.#debugFiles = undefined;
   }
@@ -151,9 +155,41 @@ export class SymbolizeProcessor implements Processor {
       return this.#symbolizeJit({ pid, program }, addresses);
     }
     const file = executables.find({ path, buildId, htlhash });
-    if (isMissing(file)) return file;
-    const finder = this.#config.lines ? () => this.#finder() : undefined;
-    return symbolizer.symbolize(file, addresses, this.#config, finder);
+    if (isMissing(file)) {
+      const named = await this.#symbolizeStored(dictionary, { mapping, buildId, addresses });
+      return isMissing(named) && file.kind !== undefined ? file : named;
+    }
+    return symbolizer.symbolize(file, addresses, this.#config, this.#lineFinder);
+  }
+
+  /** Code of another host, or of a process that was gone too soon, by its build id alone. */
+  async #symbolizeStored(
+    { mappings }: Dictionary,
+    { mapping, buildId, addresses }: StoredMapping,
+  ): Promise<NamedAddresses | Missing> {
+    const placed = await this.#stored.place({
+      buildId,
+      addresses,
+      mapping: {
+        start: mappings.memoryStart.bigint(mapping),
+        limit: mappings.memoryLimit.bigint(mapping),
+        fileOffset: mappings.fileOffset.bigint(mapping),
+      },
+      space: this.#config.addresses === "auto" ? undefined : this.#config.addresses,
+    });
+    if (isMissing(placed)) return placed;
+    const known = placed.addresses.filter((address) => address !== undefined);
+    const { symbolizer } = this.#services;
+    const asked = BigUint64Array.from(known);
+    const named = await symbolizer.symbolize(placed.file, asked, this.#config, this.#lineFinder);
+    let next = 0;
+    return placed.addresses.map((address) =>
+      address === undefined ? NOT_PLACED : (named[next++] ?? NOT_PLACED),
+    );
+  }
+
+  get #lineFinder(): (() => Promise<DebugFiles>) | undefined {
+    return this.#config.lines ? () => this.#finder() : undefined;
   }
 
   /** Code that a runtime made is named by the map that it writes. */
@@ -260,6 +296,15 @@ export class SymbolizeProcessor implements Processor {
     }
   }
 }
+
+interface StoredMapping {
+  /** Its row. */
+  readonly mapping: number;
+  readonly buildId: string;
+  readonly addresses: BigUint64Array;
+}
+
+const NOT_PLACED: Missing = { missing: "the address is in no segment of the file" };
 
 /** Tells the locations that mark a cut stack; each set of attributes is looked at once. */
 function markerTest(dictionary: Dictionary): (location: number) => boolean {

@@ -19,7 +19,9 @@ import { findPclntab, PCLNTAB_MAGICS, type PclntabPlace } from "../go/pclntab-pl
 import { CfiCursor } from "./cfi-cursor.ts";
 import type { FileSegments } from "./file-segments.ts";
 
-/** Kubernetes' kubelet has 150,000. */
+/** Kubernetes' kubelet has 30 MB; linkers that merge it leave what is behind it with it. */
+const TABLE_BYTES_MAX = 64 * 1024 * 1024;
+/** The same has 150,000. */
 const FUNCTIONS_MAX = 2_000_000;
 /** Places of all functions; the same has 1.5 million. */
 const PLACES_MAX = 4_000_000;
@@ -65,7 +67,7 @@ export class GoFunctions {
   static read(elf: ElfFile, segments: FileSegments): GoFunctions | undefined {
     const place = findPclntab(elf);
     if (place === undefined || !isReadable(place)) return undefined;
-    const bytes = elf.access.read(place.offset, place.byteCount);
+    const bytes = elf.access.read(place.offset, Math.min(place.byteCount, TABLE_BYTES_MAX));
     const functions = new GoFunctions(bytes, (records) =>
       textStart(elf, segments, { ...place, functions: records }),
     );

@@ -11,8 +11,10 @@ const OVERLAPS_MAX = 64;
 const STEPS_MAX = 4096;
 
 /** Ranges of all units; a browser whose functions have sections of their own has a million. */
-const RANGES_MAX = 1_500_000;
+const RANGES_MAX = 1_200_000;
 
+/** Of one in .debug_aranges, at most. */
+const RANGE_BYTES = 16;
 /** Bytes of .debug_aranges: as many ranges, in sets of a few. */
 const ARANGES_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -30,6 +32,14 @@ export class UnitRanges {
   /** Nothing can be added any more. */
   get isFull(): boolean {
     return this.count >= RANGES_MAX;
+  }
+
+  /** Makes room for so many more, as far as they are taken. */
+  reserve(count: number): void {
+    const room = Math.min(count, RANGES_MAX - this.count);
+    this.starts.reserve(room);
+    this.ends.reserve(room);
+    this.units.reserve(room);
   }
 
   add(start: number, end: number, unit: number): void {
@@ -104,7 +114,7 @@ function orderOf(values: Float64Array): Uint32Array {
 }
 
 /**
- * The ranges of .debug_aranges that lead to units. Compilers
+ * Adds the ranges of .debug_aranges that lead to units. Compilers
  * leave units out of it, or the whole section. Source: DWARF 5, section 6.1.2.
  *
  * @param unitOf  index of the unit that begins at an offset; -1 for none
@@ -112,18 +122,18 @@ function orderOf(values: Float64Array): Uint32Array {
 export function readAddressRanges(
   file: DwarfFile,
   unitOf: (infoOffset: number) => number,
-): UnitRanges {
-  const ranges = new UnitRanges();
+  ranges: UnitRanges,
+): void {
   const section = file.section("aranges");
-  if (section === undefined) return ranges;
+  if (section === undefined) return;
   try {
+    ranges.reserve(Math.floor(section.size / RANGE_BYTES));
     const bytes = section.read(0, Math.min(section.size, ARANGES_BYTES_MAX));
     const cursor = new DwarfCursor(bytes, section.name, file.elf.littleEndian);
     while (cursor.at < cursor.end && !ranges.isFull) readSet(file, cursor, { ranges, unitOf });
   } catch {
     // What came before is as good as ever; other units are found by their first entries.
   }
-  return ranges;
 }
 
 interface Target {

@@ -1,6 +1,6 @@
 import type { ElfFile } from "../elf/elf-file.ts";
 import type { Missing } from "../executable-file.ts";
-import { AddressIndex, readAddressRanges, type UnitRanges } from "./address-index.ts";
+import { AddressIndex, readAddressRanges, UnitRanges } from "./address-index.ts";
 import { DwarfFile } from "./dwarf-file.ts";
 import { FunctionNames } from "./function-names.ts";
 import { type SplitFiles, SplitUnits } from "./split-units.ts";
@@ -125,23 +125,25 @@ export class DebugInfo {
   }
 
   #firstIndex(): AddressIndex {
-    const ranges = this.#addressRanges();
+    const ranges = new UnitRanges();
+    this.#addAddressRanges(ranges);
     return ranges.count === 0 ? this.#completeIndex() : new AddressIndex(ranges);
   }
 
-  #addressRanges(): UnitRanges {
+  #addAddressRanges(ranges: UnitRanges): void {
     const file = this.#file;
-    return readAddressRanges(file, (offset) => {
+    const unitOf = (offset: number): number => {
       const unit = file.unitAt(offset);
       return file.headers[unit]?.offset === offset ? unit : -1;
-    });
+    };
+    readAddressRanges(file, unitOf, ranges);
   }
 
   /** With the ranges of all units: what .debug_aranges says of a unit may be a part. */
   #completeIndex(): AddressIndex {
     this.#isComplete = true;
     this.#index = undefined;
-    const ranges = this.#addressRanges();
+    const ranges = new UnitRanges();
     const count = Math.min(this.#file.headers.length, UNITS_LOOKED_AT_MAX);
     for (let unit = 0; unit < count; unit++) {
       const pairs = this.#units.rangesOf(unit);
@@ -149,6 +151,7 @@ export class DebugInfo {
         ranges.add(pairs[index] as number, pairs[index + 1] as number, unit);
       }
     }
+    this.#addAddressRanges(ranges);
     return new AddressIndex(ranges);
   }
 

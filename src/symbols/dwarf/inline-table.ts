@@ -7,6 +7,8 @@ import { DIE_DEPTH_MAX, lastAtOrBefore } from "./unit-scan.ts";
 
 /** Calls that were inlined into one function; the largest seen has 30,000. */
 const INLINES_MAX = 1 << 17;
+/** Their ranges: a few of each. */
+const RANGES_MAX = 1 << 19;
 /** The function itself. */
 export const NO_INLINE = -1;
 
@@ -123,6 +125,9 @@ class InlineReader {
     this.#callLines.push(values.callLine);
     this.#callColumns.push(values.callColumn);
     const pairs = this.#unit.rangesOf(values);
+    if (this.#ranges.length + pairs.length > 3 * RANGES_MAX) {
+      throw limitExceeded(this.#unit.name, "ranges of inlined calls", call, RANGES_MAX);
+    }
     for (let index = 0; index < pairs.length; index += 2) {
       this.#ranges.push(pairs[index] as number, pairs[index + 1] as number, call);
     }
@@ -138,33 +143,82 @@ const SKIPPED = -2;
  * parents'; but not over one that overlaps it and begins later, as in llvm-symbolizer.
  */
 function painted(ranges: readonly number[]): Pick<InlineTable, "starts" | "innermost"> {
-  const starts: number[] = [];
-  const ends: number[] = [];
-  const rows: number[] = [];
-  const put = (start: number, end: number, row: number): void => {
-    const at = lastAtOrBefore(starts, start);
-    if (starts[at] === start) {
-      ends[at] = end;
-      rows[at] = row;
-      return;
-    }
-    starts.splice(at + 1, 0, start);
-    ends.splice(at + 1, 0, end);
-    rows.splice(at + 1, 0, row);
-  };
+  const segments = new SegmentList();
   for (let index = 0; index < ranges.length; index += 3) {
     const start = ranges[index] as number;
     const end = ranges[index + 1] as number;
     const row = ranges[index + 2] as number;
+    segments.cut(start, end);
+    segments.put(start, end, row);
+  }
+  return segmentsOf(segments.all());
+}
+
+/** Segments of one piece: enough that there are few pieces, and few that one more has to move. */
+const PIECE_MAX = 512;
+
+/** Segments by their starts, in pieces: where one more comes between others, few are moved. */
+class SegmentList {
+  readonly #pieces: Piece[] = [{ starts: [], ends: [], rows: [] }];
+  /** Where each piece begins. */
+  readonly #firsts: number[] = [Number.NEGATIVE_INFINITY];
+
+  /** Takes what is from `start` to `end` out of the one around its start. */
+  cut(start: number, end: number): void {
+    const { starts, ends, rows } = this.#pieceAt(start);
     const around = lastAtOrBefore(starts, start);
     const endAround = ends[around] ?? Number.NEGATIVE_INFINITY;
-    if (start < endAround) {
-      if (end < endAround) put(end, endAround, rows[around] as number);
-      if (start > (starts[around] as number)) ends[around] = start;
-    }
-    put(start, end, row);
+    if (start >= endAround) return;
+    const row = rows[around] as number;
+    if (start > (starts[around] as number)) ends[around] = start;
+    if (end < endAround) this.put(end, endAround, row);
   }
-  return segmentsOf({ starts, ends, rows });
+
+  put(start: number, end: number, row: number): void {
+    const piece = this.#pieceAt(start);
+    const at = lastAtOrBefore(piece.starts, start);
+    if (piece.starts[at] === start) {
+      piece.ends[at] = end;
+      piece.rows[at] = row;
+      return;
+    }
+    piece.starts.splice(at + 1, 0, start);
+    piece.ends.splice(at + 1, 0, end);
+    piece.rows.splice(at + 1, 0, row);
+    if (piece.starts.length > PIECE_MAX) this.#split(piece);
+  }
+
+  all(): Segments {
+    const [first, ...others] = this.#pieces as [Piece, ...Piece[]];
+    if (others.length === 0) return first;
+    return {
+      starts: this.#pieces.flatMap(({ starts }) => starts),
+      ends: this.#pieces.flatMap(({ ends }) => ends),
+      rows: this.#pieces.flatMap(({ rows }) => rows),
+    };
+  }
+
+  #pieceAt(start: number): Piece {
+    return this.#pieces[lastAtOrBefore(this.#firsts, start)] as Piece;
+  }
+
+  #split(piece: Piece): void {
+    const half = PIECE_MAX / 2;
+    const rest = {
+      starts: piece.starts.splice(half),
+      ends: piece.ends.splice(half),
+      rows: piece.rows.splice(half),
+    };
+    const at = this.#pieces.indexOf(piece) + 1;
+    this.#pieces.splice(at, 0, rest);
+    this.#firsts.splice(at, 0, rest.starts[0] as number);
+  }
+}
+
+interface Piece {
+  readonly starts: number[];
+  readonly ends: number[];
+  readonly rows: number[];
 }
 
 interface Segments {

@@ -110,7 +110,9 @@ class Store {
     const { file } = this.units;
     for (const [index, header] of file.headers.slice(0, UNITS_MAX).entries()) {
       try {
-        const id = header.dwoId || new Unit(file, header).root.dwoId;
+        const unit = new Unit(file, header);
+        unit.release();
+        const id = header.dwoId || unit.root.dwoId;
         if (id !== "" && !ids.has(id)) ids.set(id, index);
       } catch {
         // Others may be whole.

@@ -1,8 +1,14 @@
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { malformed } from "../../support/errors.ts";
+import type { RandomAccess } from "../elf/random-access.ts";
 
+/** What is read at once, and kept. */
+const BLOCK_BYTES = 32 * 1024;
+/** 4 MiB, which hold the index of a table of 500,000 functions. */
+const BLOCKS_MAX = 128;
 /** Of a name, or a path; generic types make long ones. */
 const TEXT_BYTES_MAX = 4096;
+const WORD_BYTES_MAX = 8;
 
 export interface WordOrder {
   readonly littleEndian: boolean;
@@ -10,49 +16,101 @@ export interface WordOrder {
   readonly pointerBytes: number;
 }
 
-/** Numbers and texts of a Go program's data, by their place; what reads outside of it throws. */
-export class GoBytes {
-  readonly bytes: Uint8Array;
-  readonly order: WordOrder;
-  readonly #view: DataView;
-  readonly #name: string;
+/** Bytes of a file. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly byteCount: number;
+}
 
-  constructor(bytes: Uint8Array, order: WordOrder, name: string) {
-    this.bytes = bytes;
+/**
+ * Numbers and texts of a Go program's data, by their place in a range of its file, of which no more
+ * is held than what is asked about. What reads outside of the range throws INPUT_MALFORMED.
+ */
+export class GoBytes {
+  readonly order: WordOrder;
+  readonly length: number;
+  readonly #access: RandomAccess;
+  readonly #offset: number;
+  readonly #blocks = new Map<number, DataView>();
+  readonly #crossing = new DataView(new ArrayBuffer(WORD_BYTES_MAX));
+  /** Number of the block in `#view`; −1 when that is `#crossing`. */
+  #current = -1;
+  #view: DataView = this.#crossing;
+
+  constructor(access: RandomAccess, { offset, byteCount }: ByteRange, order: WordOrder) {
+    this.#access = access;
+    this.#offset = offset;
+    this.length = byteCount;
     this.order = order;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#name = name;
   }
 
   u8(at: number): number {
-    return this.#view.getUint8(this.#checked(at, 1));
+    const place = this.#find(at, 1);
+    return this.#view.getUint8(place);
   }
 
   u32(at: number): number {
-    return this.#view.getUint32(this.#checked(at, 4), this.order.littleEndian);
+    const place = this.#find(at, 4);
+    return this.#view.getUint32(place, this.order.littleEndian);
   }
 
   i32(at: number): number {
-    return this.#view.getInt32(this.#checked(at, 4), this.order.littleEndian);
+    return this.u32(at) | 0;
   }
 
   /** As long as a pointer. Beyond 2^53 it is rounded, so compare with limits before use. */
   word(at: number): number {
     const { littleEndian, pointerBytes } = this.order;
     if (pointerBytes === 4) return this.u32(at);
-    return Number(this.#view.getBigUint64(this.#checked(at, 8), littleEndian));
+    const place = this.#find(at, 8);
+    return Number(this.#view.getBigUint64(place, littleEndian));
   }
 
   /** Up to the next zero, of TEXT_BYTES_MAX at most. */
   text(at: number): string {
-    const start = this.#checked(at, 1);
-    const bytes = this.bytes.subarray(start, start + TEXT_BYTES_MAX);
+    const length = Math.min(TEXT_BYTES_MAX, this.length - at);
+    const place = this.#find(at, 1);
+    const { buffer, byteOffset, byteLength } = this.#view;
+    const here = Math.min(length, byteLength - place);
+    const bytes = new Uint8Array(buffer, byteOffset + place, here);
     const end = bytes.indexOf(0);
-    return decodeUtf8(end < 0 ? bytes : bytes.subarray(0, end));
+    if (end >= 0) return decodeUtf8(bytes.subarray(0, end));
+    const whole = this.#access.read(this.#offset + at, length);
+    const wholeEnd = whole.indexOf(0);
+    return decodeUtf8(wholeEnd < 0 ? whole : whole.subarray(0, wholeEnd));
   }
 
-  #checked(at: number, byteCount: number): number {
-    if (at >= 0 && at + byteCount <= this.bytes.length) return at;
-    throw malformed(this.#name, `place ${at} is outside of ${this.bytes.length} bytes`);
+  /** Has `#view` hold some bytes, and gives their place in it. */
+  #find(at: number, byteCount: number): number {
+    if (!(at >= 0 && at + byteCount <= this.length)) {
+      const where = `place ${at} is outside of ${this.length} bytes at ${this.#offset}`;
+      throw malformed(this.#access.name, where);
+    }
+    const block = Math.floor(at / BLOCK_BYTES);
+    const place = at - block * BLOCK_BYTES;
+    if (place + byteCount > BLOCK_BYTES) return this.#findCrossing(at, byteCount);
+    if (block !== this.#current) this.#view = this.#blockOf(block);
+    this.#current = block;
+    return place;
+  }
+
+  #findCrossing(at: number, byteCount: number): number {
+    const bytes = this.#access.read(this.#offset + at, byteCount);
+    new Uint8Array(this.#crossing.buffer).set(bytes);
+    this.#view = this.#crossing;
+    this.#current = -1;
+    return 0;
+  }
+
+  #blockOf(block: number): DataView {
+    const known = this.#blocks.get(block);
+    if (known !== undefined) return known;
+    if (this.#blocks.size >= BLOCKS_MAX) this.#blocks.clear();
+    const start = block * BLOCK_BYTES;
+    const length = Math.min(BLOCK_BYTES, this.length - start);
+    const bytes = this.#access.read(this.#offset + start, length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#blocks.set(block, view);
+    return view;
   }
 }

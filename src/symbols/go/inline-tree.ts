@@ -35,6 +35,7 @@ export class InlineTree {
   readonly #table: Pclntab;
   readonly #segments: FileSegments;
   readonly #functionData: number;
+  readonly #file: GoBytes;
   readonly #entry: { readonly byteCount: number; readonly nameAt: number; readonly callAt: number };
 
   /** @param functionData  the address that functions' data counts from */
@@ -43,6 +44,8 @@ export class InlineTree {
     this.#table = table;
     this.#segments = segments;
     this.#functionData = functionData;
+    const { access } = elf;
+    this.#file = new GoBytes(access, { offset: 0, byteCount: access.size }, table.parts.order);
     this.#entry =
       table.parts.magic === PCLNTAB_MAGICS.go118
         ? { byteCount: 20, nameAt: 12, callAt: 16 }
@@ -80,11 +83,8 @@ export class InlineTree {
     if (!(entry < ENTRIES_MAX && offset + byteCount <= access.size)) {
       throw malformed(access.name, `has no inlined call ${entry} at ${tree}`);
     }
-    const bytes = access.read(offset, byteCount);
-    const { order } = this.#table.parts;
-    const reader = new GoBytes(bytes, order, access.name);
-    const name = this.#table.nameAt(reader.u32(nameAt));
+    const name = this.#table.nameAt(this.#file.u32(offset + nameAt));
     if (name === "") throw malformed(access.name, `inlined call ${entry} has no name`);
-    return { name, call: reader.i32(callAt) };
+    return { name, call: this.#file.i32(offset + callAt) };
   }
 }

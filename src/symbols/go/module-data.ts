@@ -94,7 +94,7 @@ class ModuleSearch {
     const offset = this.segments.offsetOf(address);
     const { access } = this.#elf;
     if (!(offset + byteCount <= access.size)) return undefined;
-    const bytes = new GoBytes(access.read(offset, byteCount), this.#parts.order, access.name);
+    const bytes = new GoBytes(access, { offset, byteCount }, this.#parts.order);
     const words = Float64Array.from({ length: WORDS }, (_, index) =>
       bytes.word(index * this.#wordBytes),
     );
@@ -145,27 +145,19 @@ class ModuleSearch {
     if (this.#wordBytes !== 8) return;
     let left = RELOCATIONS_MAX;
     for (const section of this.#elf.sections.filter(({ type }) => type === SHT_RELA)) {
-      for (const [bytes, count] of this.#relocationBlocks(section)) {
-        for (let index = 0; index < count; index++) {
-          if (left-- <= 0) return;
-          const at = index * RELA_BYTES;
-          const [low, high] = [bytes.u32(at + 8), bytes.u32(at + 12)];
-          const symbol = this.#parts.order.littleEndian ? high : low;
-          if (symbol === 0) yield { place: bytes.word(at), value: bytes.word(at + 16) };
-        }
+      const bytes = this.#bytesOf(section);
+      for (let at = 0; at + RELA_BYTES <= bytes.length; at += RELA_BYTES) {
+        if (left-- <= 0) return;
+        const symbol = bytes.u32(at + (this.#parts.order.littleEndian ? 12 : 8));
+        if (symbol === 0) yield { place: bytes.word(at), value: bytes.word(at + 16) };
       }
     }
   }
 
-  *#relocationBlocks({ offset, size }: Section): Generator<readonly [GoBytes, number]> {
+  #bytesOf({ offset, size }: Section): GoBytes {
     const { access } = this.#elf;
-    const atOnce = Math.floor(SEARCHED_AT_ONCE / RELA_BYTES);
-    const end = Math.min(offset + size, access.size);
-    for (let at = offset; at + RELA_BYTES <= end; at += atOnce * RELA_BYTES) {
-      const count = Math.min(atOnce, Math.floor((end - at) / RELA_BYTES));
-      const block = access.read(at, count * RELA_BYTES);
-      yield [new GoBytes(block, this.#parts.order, access.name), count];
-    }
+    const byteCount = Math.max(0, Math.min(size, access.size - offset));
+    return new GoBytes(access, { offset, byteCount }, this.#parts.order);
   }
 }
 

@@ -2,7 +2,7 @@ import { type ElfFile, SHT_NOBITS } from "../elf/elf-file.ts";
 import type { WordOrder } from "./go-bytes.ts";
 
 /** Kubernetes' kubelet has 30 MB. */
-const TABLE_BYTES_MAX = 64 * 1024 * 1024;
+const TABLE_BYTES_MAX = 1024 * 1024 * 1024;
 /** What is looked through for a table that has no section of its own; the largest has 120 MB. */
 const SEARCHED_BYTES_MAX = 256 * 1024 * 1024;
 const SEARCHED_AT_ONCE = 1024 * 1024;

@@ -81,7 +81,7 @@ export class Pclntab {
   constructor(elf: ElfFile, place: PclntabPlace) {
     const { access } = elf;
     this.#name = `${access.name}: pclntab`;
-    const bytes = new GoBytes(access.read(place.offset, place.byteCount), place.order, this.#name);
+    const bytes = new GoBytes(access, place, place.order);
     this.#bytes = bytes;
     this.#place = place;
     this.#magic = place.magic;
@@ -90,7 +90,7 @@ export class Pclntab {
     this.#text = countsFromText(place.magic) ? headerText(bytes) : 0;
     const { count, index, indexWordBytes } = this.#layout;
     const isSound = count > 0 && count <= FUNCTIONS_MAX;
-    if (!isSound || index + (2 * count + 1) * indexWordBytes > bytes.bytes.length) {
+    if (!isSound || index + (2 * count + 1) * indexWordBytes > bytes.length) {
       throw malformed(this.#name, `has ${count} functions`);
     }
   }
@@ -193,7 +193,7 @@ export class Pclntab {
   /** What a table of places says of an address. */
   #valueAt({ start, end }: GoFunction, table: number, address: number): number | undefined {
     if (table === 0) return undefined;
-    const { bytes } = this.#bytes;
+    const bytes = this.#bytes;
     const cursor = { at: this.#layout.tables + table };
     let value = -1;
     for (let at = start, count = 0; at < end; count++) {
@@ -258,12 +258,11 @@ function layoutOf(bytes: GoBytes, magic: PclntabMagic): Layout {
   };
 }
 
-/** A table that runs out ends as if it were closed. */
-function uleb128(bytes: Uint8Array, cursor: { at: number }): number {
+function uleb128(bytes: GoBytes, cursor: { at: number }): number {
   let value = 0;
   let scale = 1;
   for (let count = 0; count < LEB128_BYTES_MAX; count++) {
-    const byte = bytes[cursor.at++] ?? 0;
+    const byte = bytes.u8(cursor.at++);
     value += (byte & 0x7f) * scale;
     if (byte < 0x80) return value;
     scale *= 0x80;

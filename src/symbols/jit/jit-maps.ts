@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { FileDescriptor, Missing } from "../executable-file.ts";
 import { type OpenPerfMap, openPerfMapOf } from "./perf-map-file.ts";
 
@@ -9,6 +10,9 @@ const MISSING_MAX = 16_384;
 const RETRY_MS = 30_000;
 /** How often a map that is held is compared with the one in its place: a JVM writes a new one. */
 const RECHECK_MS = 5000;
+
+/** Numbers stay exact from there on. */
+const FIRST_NUMBER_MAX = 2 ** 48 - 1;
 
 /** A program that runs in a process, as whoever samples it knows it. */
 export interface JitProcess {
@@ -35,7 +39,8 @@ export class JitMaps implements Disposable {
   readonly #byPid = new Map<number, HeldMap>();
   readonly #missing = new Map<number, MissingMap>();
   readonly #numbers = new WeakMap<object, number>();
-  #lastNumber = 0;
+  /** From anywhere on: a profile of another host may say any number. */
+  #lastNumber = randomInt(FIRST_NUMBER_MAX);
 
   /** What tells a program from every other that was met here. */
   numberOf(program: object): number {

@@ -10,6 +10,8 @@ import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { limitExceeded, malformed } from "../../support/errors.ts";
 
+/** Functions, which take 100 bytes each while they are read; a desktop has 200,000. */
+export const KALLSYMS_FUNCTIONS_MAX = 1_000_000;
 /** Modules, and what the kernel lists as such; a desktop has two hundred. */
 export const KALLSYMS_MODULES_MAX = 65_536;
 
@@ -215,6 +217,10 @@ export class KallsymsParser {
     if (start < 0 || start > Number.MAX_SAFE_INTEGER) return;
     if (module === CORE) this.#noteBound(nameStart, nameEnd, start);
     if (binding === undefined) return;
+    if (symbols.starts.length >= KALLSYMS_FUNCTIONS_MAX) {
+      const count = symbols.starts.length + 1;
+      throw limitExceeded(KALLSYMS_PATH, "functions", count, KALLSYMS_FUNCTIONS_MAX);
+    }
     symbols.starts.push(start);
     symbols.modules.push(module);
     symbols.bindings.push(binding);

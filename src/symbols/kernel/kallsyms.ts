@@ -28,7 +28,7 @@ const HIDDEN =
  * @param pieces   the file's contents in pieces of any size; not kept
  * @param modules  of /proc/modules, when they are known: they say where a module's code ends
  * @throws INPUT_MALFORMED  a line of another form; names its offset
- * @throws LIMIT_EXCEEDED   more bytes or modules than the limits above
+ * @throws LIMIT_EXCEEDED   more bytes, functions or modules than the limits above
  */
 export function parseKallsyms(
   pieces: Iterable<Uint8Array>,
