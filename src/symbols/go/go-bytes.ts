@@ -8,7 +8,6 @@ const BLOCK_BYTES = 32 * 1024;
 const BLOCKS_MAX = 128;
 /** Of a name, or a path; generic types make long ones. */
 const TEXT_BYTES_MAX = 4096;
-const WORD_BYTES_MAX = 8;
 
 export interface WordOrder {
   readonly littleEndian: boolean;
@@ -32,10 +31,9 @@ export class GoBytes {
   readonly #access: RandomAccess;
   readonly #offset: number;
   readonly #blocks = new Map<number, DataView>();
-  readonly #crossing = new DataView(new ArrayBuffer(WORD_BYTES_MAX));
-  /** Number of the block in `#view`; −1 when that is `#crossing`. */
-  #current = -1;
-  #view: DataView = this.#crossing;
+  /** The block that was asked for last, or a number that lies in two. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #viewStart = 0;
 
   constructor(access: RandomAccess, { offset, byteCount }: ByteRange, order: WordOrder) {
     this.#access = access;
@@ -82,24 +80,18 @@ export class GoBytes {
 
   /** Has `#view` hold some bytes, and gives their place in it. */
   #find(at: number, byteCount: number): number {
+    const place = at - this.#viewStart;
+    if (place >= 0 && place + byteCount <= this.#view.byteLength) return place;
     if (!(at >= 0 && at + byteCount <= this.length)) {
       const where = `place ${at} is outside of ${this.length} bytes at ${this.#offset}`;
       throw malformed(this.#access.name, where);
     }
     const block = Math.floor(at / BLOCK_BYTES);
-    const place = at - block * BLOCK_BYTES;
-    if (place + byteCount > BLOCK_BYTES) return this.#findCrossing(at, byteCount);
-    if (block !== this.#current) this.#view = this.#blockOf(block);
-    this.#current = block;
-    return place;
-  }
-
-  #findCrossing(at: number, byteCount: number): number {
-    const bytes = this.#access.read(this.#offset + at, byteCount);
-    new Uint8Array(this.#crossing.buffer).set(bytes);
-    this.#view = this.#crossing;
-    this.#current = -1;
-    return 0;
+    const start = block * BLOCK_BYTES;
+    const isWhole = at + byteCount <= start + BLOCK_BYTES;
+    this.#view = isWhole ? this.#blockOf(block) : this.#read(at, byteCount);
+    this.#viewStart = isWhole ? start : at;
+    return at - this.#viewStart;
   }
 
   #blockOf(block: number): DataView {
@@ -108,9 +100,13 @@ export class GoBytes {
     if (this.#blocks.size >= BLOCKS_MAX) this.#blocks.clear();
     const start = block * BLOCK_BYTES;
     const length = Math.min(BLOCK_BYTES, this.length - start);
-    const bytes = this.#access.read(this.#offset + start, length);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const view = this.#read(start, length);
     this.#blocks.set(block, view);
     return view;
+  }
+
+  #read(at: number, byteCount: number): DataView {
+    const bytes = this.#access.read(this.#offset + at, byteCount);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 }

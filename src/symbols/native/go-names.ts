@@ -53,9 +53,11 @@ function framesAt(
 ): readonly SymbolFrame[] {
   table.allow();
   const function_ = table.functionAt(address);
-  if (function_ === undefined || !table.hasCodeAt(function_, address)) return NO_FRAMES;
+  if (function_ === undefined) return NO_FRAMES;
   const inlined = unlessBroken(() => tree?.framesAt(function_, address), undefined);
-  return (inlined ?? [outermost(table, function_, address)])
+  const frames = inlined ?? [outermost(table, function_, address)];
+  const isCode = frames[0]?.line !== undefined || table.hasCodeAt(function_, address);
+  return (isCode ? frames : [])
     .filter(({ name }) => name !== "")
     .map((frame) => ({ ...frame, systemName: frame.name }));
 }
