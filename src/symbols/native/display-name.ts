@@ -7,9 +7,12 @@ export interface NamedSymbol {
   readonly readableName: string;
 }
 
-/** What GCC and LLVM put behind the name of a part or a copy of a C function. */
+/**
+ * What GCC and LLVM put behind the name of a part or a copy of a C function. Copies are numbered:
+ * `runtime.clone` is Go's.
+ */
 const CLONE_SUFFIX =
-  /^([\w$]+)(?:\.(?:cold|isra|constprop|part|llvm|lto_priv|localalias|clone|specialized|warm)(?:\.\d+)*)+$/;
+  /^([\w$]+)(?:\.(?:(?:isra|constprop|part|llvm|lto_priv|clone|specialized)(?:\.\d+)+|(?:cold|warm|localalias)(?:\.\d+)*))+$/;
 
 /** What people read: without what tells copies of a function apart. */
 export function displayName({ systemName, readableName }: NamedSymbol): string {
