@@ -41,10 +41,13 @@ export function readOldRanges(
       cursor.at = highAt;
       start = space.read(cursor, addressBytes);
       isBaseGone = start === NO_ADDRESS;
-    } else if (low < high && !(isBaseGone && base !== NO_ADDRESS)) {
+    } else if (!(isBaseGone && base !== NO_ADDRESS)) {
       // Without a base the numbers are addresses by themselves.
-      const first = addressBytes === 8 ? start + low : (start + low) % 2 ** 32;
-      push(cursor, pairs, first, first + high - low);
+      const [first, last] = [
+        wrapped(start + low, addressBytes),
+        wrapped(start + high, addressBytes),
+      ];
+      if (first < last) push(cursor, pairs, first, last);
     }
   }
 }
@@ -106,6 +109,10 @@ function push(cursor: DwarfCursor, pairs: RangePairs, low: number, high: number)
     throw limitExceeded(cursor.name, "ranges of one entry", pairs.length / 2, RANGES_MAX);
   }
   pairs.push(low, high);
+}
+
+function wrapped(address: number, addressBytes: number): number {
+  return addressBytes === 8 ? address : address % 2 ** 32;
 }
 
 /** A difference, or the −1 of a base selection. Far from 0 it is rounded. */
