@@ -34,6 +34,34 @@ describe("ranges that are counted from a base above them, as Go's linker does", 
   }
 });
 
+describe("ranges of a kernel, which are addresses counted from 0", () => {
+  const kernelBase = 0xffff_ffff_8100_0000n;
+  const kernel = readElf(
+    bytesAccess(
+      writeElf({ is64: true, littleEndian: true, symbols: [], segmentAddress: kernelBase }),
+      "written",
+    ),
+  );
+  const kernelSpace = new AddressSpace(kernel);
+  const pairs = [kernelBase + 0x10n, kernelBase + 0x21n];
+  // What the unit's low address of 0 is, from the kernel's start on.
+  const base = kernelSpace.read(cursorOf(new Uint8Array(8)), 8);
+  const context = { space: kernelSpace, addressBytes: 8, base };
+
+  it("are exact in .debug_ranges", () => {
+    const cursor = cursorOf(wordsOf([...pairs, 0n, 0n], 8));
+    assert.deepEqual(readOldRanges(cursor, context), [0x10, 0x21]);
+  });
+
+  it("are exact in .debug_rnglists", () => {
+    const cursor = cursorOf(Uint8Array.from([4, ...pairs.flatMap((one) => uleb128(one)), 0]));
+    assert.deepEqual(
+      readRangeList(cursor, context, () => assert.fail()),
+      [0x10, 0x21],
+    );
+  });
+});
+
 function cursorOf(bytes: Uint8Array): DwarfCursor {
   return new DwarfCursor(bytes, "written", true);
 }

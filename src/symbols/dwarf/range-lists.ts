@@ -31,7 +31,7 @@ export function readOldRanges(
 ): RangePairs {
   const pairs: RangePairs = [];
   let isBaseGone = base === NO_ADDRESS;
-  let start = isBaseGone ? 0 : base;
+  let start = isBaseGone ? 0 : nearest(base);
   for (;;) {
     const low = readRaw(cursor, addressBytes);
     const highAt = cursor.at;
@@ -39,8 +39,9 @@ export function readOldRanges(
     if (low === 0 && high === 0) return pairs;
     if (low === -1) {
       cursor.at = highAt;
-      start = space.read(cursor, addressBytes);
-      isBaseGone = start === NO_ADDRESS;
+      const read = space.read(cursor, addressBytes);
+      isBaseGone = read === NO_ADDRESS;
+      start = nearest(read);
     } else if (!(isBaseGone && base !== NO_ADDRESS)) {
       // Without a base the numbers are addresses by themselves.
       const [first, last] = [
@@ -60,13 +61,13 @@ export function readRangeList(
 ): RangePairs {
   const pairs: RangePairs = [];
   const address = (): number => space.read(cursor, addressBytes);
-  let start = base;
+  let start = nearest(base);
   for (;;) {
     switch (cursor.u8()) {
       case DW_RLE_end_of_list:
         return pairs;
       case DW_RLE_base_addressx:
-        start = indexed(cursor.uleb());
+        start = nearest(indexed(cursor.uleb()));
         break;
       case DW_RLE_startx_endx:
         pushBetween(cursor, pairs, indexed(cursor.uleb()), indexed(cursor.uleb()));
@@ -82,7 +83,7 @@ export function readRangeList(
         break;
       }
       case DW_RLE_base_address:
-        start = address();
+        start = nearest(address());
         break;
       case DW_RLE_start_end:
         pushBetween(cursor, pairs, address(), address());
@@ -109,6 +110,11 @@ function push(cursor: DwarfCursor, pairs: RangePairs, low: number, high: number)
     throw limitExceeded(cursor.name, "ranges of one entry", pairs.length / 2, RANGES_MAX);
   }
   pairs.push(low, high);
+}
+
+/** The base 0 of a kernel's unit is far below its addresses, or a little above, modulo 2^64. */
+function nearest(start: number): number {
+  return start < -(2 ** 63) ? start + 2 ** 64 : start;
 }
 
 function wrapped(address: number, addressBytes: number): number {
