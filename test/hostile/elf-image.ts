@@ -45,6 +45,8 @@ export interface WrittenSection {
   readonly name: string;
   readonly type?: number;
   readonly flags?: Word;
+  /** 0 when it is left out. */
+  readonly address?: Word;
   readonly offset: Word;
   readonly size: Word;
   readonly link?: number;
@@ -220,6 +222,7 @@ function writeSection(view: DataView, at: number, section: WrittenSection, name:
   view.setUint32(at, name, true);
   view.setUint32(at + 4, section.type ?? SHT_PROGBITS, true);
   setWord(view, at + 8, section.flags ?? 0);
+  setWord(view, at + 16, section.address ?? 0);
   setWord(view, at + 24, section.offset);
   setWord(view, at + 32, section.size);
   view.setUint32(at + 40, section.link ?? 0, true);

@@ -1,0 +1,369 @@
+import type { ByteWriter } from "./byte-writer.ts";
+import {
+  type Abbreviation,
+  AT_COMP_DIR,
+  AT_HIGH_PC,
+  AT_LOW_PC,
+  AT_NAME,
+  AT_RANGES,
+  AT_STMT_LIST,
+  abbreviations,
+  BAD_START,
+  badFunction,
+  CODE_BYTES,
+  type DebugParts,
+  endSequence,
+  FORM_ADDR,
+  FORM_DATA8,
+  FORM_SEC_OFFSET,
+  FORM_STRING,
+  FUNCTION_BYTES,
+  FUNCTION_FORMS,
+  GOOD_START,
+  lines,
+  ROOT_FORMS,
+  root,
+  section,
+  setAddress,
+  TAG_COMPILE_UNIT,
+  TAG_INLINED,
+  TAG_SUBPROGRAM,
+  unit,
+} from "./debug-image.ts";
+import { debugCase, type SymbolizeCase } from "./symbolize-case.ts";
+
+const FUNCTION: Abbreviation = [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS];
+const WITH_LINES: Abbreviation = [
+  TAG_COMPILE_UNIT,
+  true,
+  ...ROOT_FORMS,
+  ...[AT_COMP_DIR, FORM_STRING, AT_STMT_LIST, FORM_SEC_OFFSET],
+];
+
+/** A unit of `bad` with a line program at an offset. */
+function unitWithLines(parts: DebugParts, program: number, folder = "/src"): void {
+  const table = abbreviations(parts, WITH_LINES, FUNCTION);
+  unit(parts, { abbreviations: table }, (entries) => {
+    root(entries).text(folder).u32(program);
+    badFunction(entries, 2);
+    entries.u8(0);
+  });
+}
+
+type LineHeader = Parameters<typeof lines>[1];
+
+function lineCase(
+  name: string,
+  write: (program: ByteWriter) => void,
+  header: LineHeader = {},
+): SymbolizeCase {
+  return debugCase(name, (parts) => {
+    unitWithLines(
+      parts,
+      lines(parts, header, (program) => write(setAddress(program, BAD_START))),
+    );
+  });
+}
+
+const SPECIAL = 0x20;
+
+const programs: readonly SymbolizeCase[] = [
+  lineCase("10 million rows at one address", (program) => {
+    endSequence(program.times(10_000_000, [1]), FUNCTION_BYTES);
+  }),
+  lineCase("advances by 0, ten million times", (program) => {
+    endSequence(program.times(5_000_000, [2, 0]), FUNCTION_BYTES);
+  }),
+  lineCase("10 million rows, an address each", (program) => {
+    endSequence(program.times(10_000_000, [SPECIAL]), FUNCTION_BYTES);
+  }),
+  lineCase("40 million rows, an address each", (program) => {
+    endSequence(program.times(40_000_000, [SPECIAL]), FUNCTION_BYTES);
+  }),
+  lineCase("a million sequences of one row", (program) => {
+    program.times(1_000_000, [SPECIAL, 2, 1, 0, 1, 1]);
+  }),
+  lineCase("a line range of 0", (program) => endSequence(program.u8(SPECIAL), 8), { lineRange: 0 }),
+  lineCase("an opcode base of 0", (program) => endSequence(program.u8(1), 8), { opcodeBase: 0 }),
+  lineCase("an opcode base of 255", (program) => endSequence(program.u8(1), 8), {
+    opcodeBase: 255,
+  }),
+  lineCase(
+    "instructions of 0 bytes",
+    (program) => endSequence(program.times(1_000_000, [SPECIAL]), 8),
+    { instructionBytes: 0 },
+  ),
+  lineCase("extended operations that are longer than the program", (program) => {
+    program
+      .u8(1, 0)
+      .uleb(2n ** 60n)
+      .u8(1);
+  }),
+  lineCase("extended operations of no bytes", (program) => {
+    endSequence(program.times(1_000_000, [0, 0]).u8(1), 8);
+  }),
+  lineCase("an address of 200 bytes", (program) => {
+    endSequence(program.u8(0).uleb(200).u8(2).times(199, [0x40]).u8(1), 8);
+  }),
+  lineCase("advances by 2^64 − 1", (program) => {
+    program.u8(1, 2).uleb(2n ** 64n - 1n);
+    endSequence(program.u8(1), 8);
+  }),
+  lineCase("lines, columns and files beyond all numbers", (program) => {
+    program
+      .u8(3)
+      .uleb(2n ** 62n)
+      .u8(5)
+      .uleb(2n ** 62n)
+      .u8(4)
+      .uleb(2n ** 62n);
+    endSequence(program.u8(1), FUNCTION_BYTES);
+  }),
+  lineCase("a number that does not end", (program) => {
+    program.u8(1, 2).times(1_000_000, [0x80]);
+  }),
+  lineCase("a million files", (program) => endSequence(program.u8(1), FUNCTION_BYTES), {
+    moreFiles: (line) => line.times(1_000_000, [0x61, 0, 0, 0, 0]),
+  }),
+  lineCase("more files than are real", (program) => endSequence(program.u8(1), FUNCTION_BYTES), {
+    moreFiles: (line) => line.times(4_000_000, [0x61, 0, 0, 0, 0]),
+  }),
+  lineCase("a file of 10 MB", (program) => endSequence(program.u8(1), FUNCTION_BYTES), {
+    file: "a".repeat(10_000_000),
+  }),
+  lineCase("a program that is longer than its section", (program) => program.u8(1), {
+    length: 0x7fff_ffff,
+  }),
+  lineCase("a program of no bytes", (program) => program.u8(1), { length: 0 }),
+  ...[0xffff_fff0, 0xffff_fffe].map((length) =>
+    lineCase(`a program of ${length} bytes`, (program) => program.u8(1), { length }),
+  ),
+  debugCase("a program that is not there", (parts) => unitWithLines(parts, 0xffff_ff00)),
+  debugCase("a folder of 10 MB in the entries", (parts) => {
+    const program = lines(parts, {}, (line) => {
+      endSequence(setAddress(line, BAD_START).u8(1), FUNCTION_BYTES);
+    });
+    unitWithLines(parts, program, "/a".repeat(5_000_000));
+  }),
+  debugCase("200 calls from a file of 10 MB", (parts) => {
+    const header = { file: "a".repeat(10_000_000) };
+    const program = lines(parts, header, (line) => {
+      endSequence(setAddress(line, BAD_START).u8(1), FUNCTION_BYTES);
+    });
+    const call = [AT_NAME, FORM_STRING, 0x58, 0x0b, 0x59, 0x0b, ...ROOT_FORMS];
+    const table = abbreviations(
+      parts,
+      WITH_LINES,
+      [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS],
+      [TAG_INLINED, true, ...call],
+    );
+    unit(parts, { abbreviations: table }, (entries) => {
+      root(entries).text("/src").u32(program);
+      badFunction(entries, 2);
+      for (let index = 0; index < 200; index++) {
+        entries.uleb(3).text("in").u8(1, 1).u64(BAD_START).u64(FUNCTION_BYTES);
+      }
+      entries.times(202, [0]);
+    });
+  }),
+];
+
+/** No unit says where its code is, so that the lines of each have to tell. */
+const searches: readonly SymbolizeCase[] = [
+  debugCase("20,000 units of one program of a million rows", (parts) => {
+    const program = lines(parts, {}, (line) => {
+      endSequence(setAddress(line, BAD_START).times(1_000_000, [SPECIAL]), FUNCTION_BYTES);
+    });
+    const table = abbreviations(parts, [TAG_COMPILE_UNIT, true, AT_STMT_LIST, FORM_SEC_OFFSET]);
+    for (let index = 0; index < 20_000; index++) {
+      unit(parts, { abbreviations: table }, (entries) => entries.uleb(1).u32(program).u8(0));
+    }
+  }),
+  debugCase("64 units around an address, of one program of 4 million rows", (parts) => {
+    const program = lines(parts, {}, (line) => {
+      endSequence(setAddress(line, BAD_START).times(4_000_000, [SPECIAL]), FUNCTION_BYTES);
+    });
+    for (let index = 0; index < 64; index++) {
+      const table = abbreviations(parts, WITH_LINES);
+      unit(parts, { abbreviations: table }, (e) => root(e).text("").u32(program).u8(0));
+    }
+  }),
+];
+
+const LIST_ENTRIES = 200_000;
+
+/** A list of `bad` in many pieces, in the older and in the newer way; both do not end here. */
+function longList(parts: DebugParts, version: number): void {
+  if (version < 5) {
+    const list = section(parts, ".debug_ranges").u64(-1).u64(BAD_START);
+    list.times(LIST_ENTRIES, [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).u64(0).u64(0);
+    return;
+  }
+  const list = section(parts, ".debug_rnglists").u8(5).u64(BAD_START);
+  list.times(LIST_ENTRIES, [4, 0, 1]).u8(0);
+}
+
+const BY_RANGES = [AT_RANGES, FORM_SEC_OFFSET];
+
+const ranges: readonly SymbolizeCase[] = [
+  ...[4, 5].flatMap((version) => [
+    debugCase(`20,000 units of one list of ranges, DWARF ${version}`, (parts) => {
+      longList(parts, version);
+      const table = abbreviations(parts, [TAG_COMPILE_UNIT, false, ...BY_RANGES]);
+      for (let index = 0; index < 20_000; index++) {
+        unit(parts, { abbreviations: table, version }, (entries) => entries.uleb(1).u32(0));
+      }
+    }),
+    debugCase(`100,000 functions of one list of ranges, DWARF ${version}`, (parts) => {
+      longList(parts, version);
+      const table = abbreviations(
+        parts,
+        [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+        [TAG_SUBPROGRAM, false, ...BY_RANGES],
+      );
+      unit(parts, { abbreviations: table, version }, (entries) => {
+        root(entries).times(100_000, [2, 0, 0, 0, 0]);
+      });
+    }),
+    debugCase(`100,000 calls of one list of ranges, DWARF ${version}`, (parts) => {
+      longList(parts, version);
+      const table = abbreviations(
+        parts,
+        [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+        [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS],
+        [TAG_INLINED, false, ...BY_RANGES],
+      );
+      unit(parts, { abbreviations: table, version }, (entries) => {
+        badFunction(root(entries), 2);
+        entries.times(100_000, [3, 0, 0, 0, 0]);
+      });
+    }),
+    debugCase(`a list of 10 million ranges, DWARF ${version}`, (parts) => {
+      const name = version < 5 ? ".debug_ranges" : ".debug_rnglists";
+      const entry = version < 5 ? [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0] : [4, 1, 2];
+      section(parts, name).times(version < 5 ? 2_000_000 : 10_000_000, entry);
+      const table = abbreviations(
+        parts,
+        [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+        [TAG_SUBPROGRAM, false, AT_NAME, FORM_STRING, ...BY_RANGES],
+      );
+      unit(parts, { abbreviations: table, version }, (entries) => {
+        root(entries).uleb(2).text("wrong").u32(0).u8(0);
+      });
+    }),
+  ]),
+  debugCase("100,000 calls whose places come in the worst order", (parts) => {
+    const place = [AT_LOW_PC, FORM_ADDR, AT_HIGH_PC, FORM_DATA8];
+    const table = abbreviations(
+      parts,
+      [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+      [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS],
+      [TAG_INLINED, false, ...place],
+    );
+    unit(parts, { abbreviations: table }, (entries) => {
+      badFunction(root(entries), 2);
+      for (let left = 100_000; left > 0; left--) {
+        entries
+          .uleb(3)
+          .u64(BAD_START + (left % 3000))
+          .u64(1 + (left % 7));
+      }
+    });
+  }),
+  ...["rising", "falling"].map((order) =>
+    debugCase(`130,000 calls of a byte each, in ${order} order`, (parts) => {
+      const table = abbreviations(
+        parts,
+        [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+        [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS],
+        [TAG_INLINED, false, AT_LOW_PC, FORM_ADDR, AT_HIGH_PC, FORM_DATA8],
+      );
+      const count = 130_000;
+      unit(parts, { abbreviations: table }, (entries) => {
+        badFunction(root(entries), 2);
+        for (let index = 0; index < count; index++) {
+          const place = 3 * (order === "rising" ? index : count - index);
+          entries
+            .uleb(3)
+            .u64(BAD_START + 0x100 + place)
+            .u64(1);
+        }
+        entries.u8(0, 0);
+      });
+    }),
+  ),
+  debugCase("bases of ranges that lead nowhere", (parts) => {
+    const list = section(parts, ".debug_ranges");
+    list
+      .u64(-1)
+      .u64(-1)
+      .u64(0)
+      .u64(0x1000)
+      .u64(-1)
+      .u64(2n ** 63n)
+      .u64(1)
+      .u64(2);
+    list.u64(-1).u64(BAD_START).u64(0).u64(FUNCTION_BYTES).u64(0).u64(0);
+    const table = abbreviations(
+      parts,
+      [TAG_COMPILE_UNIT, true, ...BY_RANGES],
+      [TAG_SUBPROGRAM, false, AT_NAME, FORM_STRING, ...BY_RANGES],
+    );
+    unit(parts, { abbreviations: table }, (entries) => {
+      entries.uleb(1).u32(0).uleb(2).text("bad").u32(0);
+      entries.uleb(2).text("wrong").u32(0xffff_fff0).u8(0);
+    });
+  }),
+  debugCase("indices of lists that lead nowhere, and entries of unknown kinds", (parts) => {
+    section(parts, ".debug_rnglists").u32(0x7fff_ffff).u16(5).u8(8, 0).u32(9).u8(9, 9, 9);
+    const table = abbreviations(
+      parts,
+      [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+      [TAG_SUBPROGRAM, false, AT_NAME, FORM_STRING, AT_RANGES, 0x23],
+    );
+    unit(parts, { abbreviations: table, version: 5 }, (entries) => {
+      root(entries);
+      for (const index of [0n, 1n, 2n ** 32n, 2n ** 60n]) entries.uleb(2).text("no").uleb(index);
+      entries.u8(0);
+    });
+  }),
+  debugCase("units without end in .debug_aranges", (parts) => {
+    const aranges = section(parts, ".debug_aranges");
+    aranges.u32(44).u16(2).u32(0).u8(8, 0).u32(0).u64(0).u64(-1).u64(0).u64(0);
+    aranges.u32(0xffff_fff0).u32(0xffff_fff0).u32(1).u32(0);
+  }),
+  debugCase("a million ranges in .debug_aranges, in no order", (parts) => {
+    const aranges = section(parts, ".debug_aranges");
+    const count = 1_400_000;
+    aranges
+      .u32(12 + 16 * count)
+      .u16(2)
+      .u32(0)
+      .u8(8, 0)
+      .u32(0);
+    let place = 1;
+    for (let index = 0; index < count; index++) {
+      place = (place * 0x41a7) % (CODE_BYTES - 0x2000);
+      aranges
+        .u32(GOOD_START + 0x1000 + place)
+        .u32(0)
+        .u32(1)
+        .u32(0);
+    }
+  }),
+  debugCase("5 million ranges in .debug_aranges", (parts) => {
+    const aranges = section(parts, ".debug_aranges");
+    const count = 4_000_000;
+    aranges
+      .u32(12 + 16 * count)
+      .u16(2)
+      .u32(0)
+      .u8(8, 0)
+      .u32(0);
+    const one = [0x40, 0x10, 0x40, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    aranges.times(count, one);
+  }),
+];
+
+/** Line programs and ranges. */
+export const lineFiles: readonly SymbolizeCase[] = [...programs, ...searches, ...ranges];

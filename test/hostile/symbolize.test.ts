@@ -1,0 +1,36 @@
+import { describe, it } from "node:test";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+import { addressFiles } from "./address-files.ts";
+import { damagedFiles } from "./damaged-files.ts";
+import { entryFiles } from "./entry-files.ts";
+import { lineFiles } from "./line-files.ts";
+import { linkedFiles } from "./linked-files.ts";
+import { packedFiles } from "./packed-files.ts";
+import type { SymbolizeCase } from "./symbolize-case.ts";
+import { assertSound, described, symbolize } from "./symbolize-run.ts";
+
+const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
+  "units and entries": entryFiles,
+  "lines and ranges": lineFiles,
+  "compressed parts": packedFiles,
+  "other files": linkedFiles,
+  "real programs": damagedFiles,
+  "maps, dumps and no files": addressFiles,
+};
+
+describe("symbolize and hostile files [S5]", () => {
+  for (const [group, cases] of Object.entries(groups)) {
+    describe(group, () => {
+      for (const { name, write, addresses, check, skip = false, todo = false } of cases) {
+        it(name, { skip, todo }, async (test) => {
+          using folder = temporaryFolder();
+          const flags = write(folder);
+          const outcome = await symbolize(flags, addresses, folder.file("cache"));
+          test.diagnostic(described(outcome));
+          assertSound(outcome, addresses);
+          if (outcome.code === 0) await check?.(outcome);
+        });
+      }
+    });
+  }
+});
