@@ -3,8 +3,8 @@
  * tables the third says for an address which entry of its tree was inlined there, −1 for none; the
  * tree is the fourth of the function's data, outside of pclntab:
  *
- *   1.18, 1.19  parent i16, kind u8, 1 byte, file u32, line u32, name u32, call i32
- *   1.20        kind u8, 3 bytes, name u32, call i32, first line i32
+ *   1.16 – 1.19 parent i16, kind u8, 1 byte, file u32, line u32, name u32, call i32
+ *   since 1.20  kind u8, 3 bytes, name u32, call i32, first line i32
  *
  * `name` is a place among pclntab's names. `call` is the place of an instruction of the function,
  * from its start on, that stands for the code around the call: its line is that of the call, and
@@ -34,22 +34,22 @@ export class InlineTree {
   readonly #elf: ElfFile;
   readonly #table: Pclntab;
   readonly #segments: FileSegments;
-  readonly #functionData: number;
+  readonly #dataStart: number;
   readonly #file: GoBytes;
   readonly #entry: { readonly byteCount: number; readonly nameAt: number; readonly callAt: number };
 
-  /** @param functionData  the address that functions' data counts from */
-  constructor(elf: ElfFile, table: Pclntab, segments: FileSegments, functionData: number) {
+  /** @param dataStart  the address that functions' data counts from since Go 1.18 */
+  constructor(elf: ElfFile, table: Pclntab, segments: FileSegments, dataStart: number) {
     this.#elf = elf;
     this.#table = table;
     this.#segments = segments;
-    this.#functionData = functionData;
+    this.#dataStart = dataStart;
     const { access } = elf;
     this.#file = new GoBytes(access, { offset: 0, byteCount: access.size }, table.parts.order);
     this.#entry =
-      table.parts.magic === PCLNTAB_MAGICS.go118
-        ? { byteCount: 20, nameAt: 12, callAt: 16 }
-        : { byteCount: 16, nameAt: 4, callAt: 8 };
+      table.parts.magic === PCLNTAB_MAGICS.go120
+        ? { byteCount: 16, nameAt: 4, callAt: 8 }
+        : { byteCount: 20, nameAt: 12, callAt: 16 };
   }
 
   /**
@@ -59,7 +59,7 @@ export class InlineTree {
    */
   framesAt(function_: GoFunction, address: number): GoFrame[] {
     const table = this.#table;
-    const tree = table.functionData(function_, INLINE_TREE_DATA);
+    const tree = table.functionData(function_, INLINE_TREE_DATA, this.#dataStart);
     const frames: GoFrame[] = [];
     for (let at = address; frames.length < INLINE_DEPTH_MAX; ) {
       const place = table.placeAt(function_, at);
@@ -79,7 +79,7 @@ export class InlineTree {
   #read(tree: number, entry: number): { readonly name: string; readonly call: number } {
     const { access } = this.#elf;
     const { byteCount, nameAt, callAt } = this.#entry;
-    const offset = this.#segments.offsetOf(this.#functionData + tree + entry * byteCount);
+    const offset = this.#segments.offsetOf(tree + entry * byteCount);
     if (!(entry < ENTRIES_MAX && offset + byteCount <= access.size)) {
       throw malformed(access.name, `has no inlined call ${entry} at ${tree}`);
     }

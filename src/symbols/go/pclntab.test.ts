@@ -113,6 +113,13 @@ describe("a tree of inlined calls", () => {
     }
   }
 
+  for (const { name, ...width } of widths) {
+    it(`of Go ${versions.go116}, ${name}, found by its address`, () => {
+      const names = namesOf({ version: "go116", ...width, module: "none", functions: FUNCTIONS });
+      for (const [at, frames] of WITH_CALLS) assert.deepEqual(framesAt(names, at), frames);
+    });
+  }
+
   it("is done without where the module is not found", () => {
     const names = namesOf({ version: "go120", module: "none", functions: FUNCTIONS });
     for (const [at, frames] of OUTERMOST) assert.deepEqual(framesAt(names, at), frames);

@@ -12,7 +12,7 @@
  *   record    address (word, since 1.18 u32); then u32: name, arguments, deferred return, tables of
  *             the stack pointer, of files and of lines, count of other tables, since 1.16 the
  *             unit's files, since 1.20 the first line; then u8: kind, 2 others, count of data;
- *             then u32: the other tables, the data
+ *             then u32: the other tables, the data; before 1.18 data are words, and addresses
  *   table     pairs of how the value changes (zigzag, from −1 on) and how many units of code it
  *             holds for; a change of 0 behind the first ends it
  *
@@ -34,6 +34,8 @@ const STEPS_MAX = 500_000;
 const LEB128_BYTES_MAX = 5;
 /** A unit's file that has no code left. */
 const NO_FILE = 0xffff_ffff;
+/** Of data that a function has not. */
+const NO_DATA = 0xffff_ffff;
 
 /** Where code comes from. */
 export interface GoPlace {
@@ -105,6 +107,11 @@ export class Pclntab {
     return { magic, offset, order, functions: this.#layout.functions };
   }
 
+  /** Since Go 1.18 addresses of functions and of their data count from what the module says. */
+  get countsFromModule(): boolean {
+    return countsFromText(this.#magic);
+  }
+
   /** False when the table does not say where the text begins, so that `startAt` must. */
   get knowsText(): boolean {
     return !countsFromText(this.#magic) || this.#text > 0;
@@ -171,12 +178,22 @@ export class Pclntab {
     return this.#valueAt(function_, this.#bytes.u32(at), address);
   }
 
-  /** Where data of a function is, from the module's start of data on. Since Go 1.18. */
-  functionData({ record }: GoFunction, number: number): number | undefined {
+  /**
+   * The address of data of a function; undefined where it has none, and before Go 1.16.
+   *
+   * @param from  the module's start of such data, from which it counts since Go 1.18
+   */
+  functionData({ record }: GoFunction, number: number, from: number): number | undefined {
     const kind = record + this.#layout.kindAt;
-    if (number >= this.#bytes.u8(kind + 3)) return undefined;
-    const offset = this.#bytes.u32(kind + 4 + 4 * (this.#field(record, 6) + number));
-    return offset === NO_FILE ? undefined : offset;
+    if (this.#magic === PCLNTAB_MAGICS.go12 || number >= this.#bytes.u8(kind + 3)) return undefined;
+    const all = kind + 4 + 4 * this.#field(record, 6);
+    if (this.#magic === PCLNTAB_MAGICS.go116) {
+      const { pointerBytes } = this.#place.order;
+      const start = Math.ceil(all / pointerBytes) * pointerBytes;
+      return this.#bytes.word(start + number * pointerBytes) || undefined;
+    }
+    const offset = this.#bytes.u32(all + 4 * number);
+    return offset === NO_DATA ? undefined : from + offset;
   }
 
   #fileOf(record: number, number: number): string | undefined {

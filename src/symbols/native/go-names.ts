@@ -11,7 +11,7 @@ import { findPclntab } from "../go/pclntab-place.ts";
 export interface GoNames {
   /**
    * The functions at an address, innermost first; none between two functions. Without inlined calls
-   * the outermost, at the line of the innermost. Calls that a Go before 1.18 inlined are not known.
+   * the outermost, at the line of the innermost. Calls that a Go before 1.16 inlined are not known.
    */
   framesAt(address: number, inlines: boolean): readonly SymbolFrame[];
 }
@@ -38,8 +38,9 @@ function openTable(elf: ElfFile): GoNames | undefined {
     if (module === undefined || !(module.text > 0)) return undefined;
     table.startAt(module.text);
   }
-  const data = module?.functionData ?? 0;
-  const tree = data > 0 ? new InlineTree(elf, table, new FileSegments(elf), data) : undefined;
+  const data = table.countsFromModule ? (module?.functionData ?? 0) : 0;
+  const hasTrees = data > 0 || !table.countsFromModule;
+  const tree = hasTrees ? new InlineTree(elf, table, new FileSegments(elf), data) : undefined;
   return {
     framesAt: (address, inlines) =>
       unlessBroken(() => framesAt(table, inlines ? tree : undefined, address), NO_FRAMES),

@@ -19,6 +19,16 @@ const IMAGE_ADDRESS = 0x40_0000;
 const IMAGE_HEADER_BYTES = 0x1000;
 const WORDS_OF_MODULE = 48;
 const GOFUNC_OFFSET = 16;
+const SECTION_ALIGNMENT = 16;
+
+/** The address of the first byte of `trees`, behind so many bytes of text. */
+export function treesAddress(textBytes: number): number {
+  return IMAGE_ADDRESS + aligned(IMAGE_HEADER_BYTES + textBytes) + GOFUNC_OFFSET;
+}
+
+function aligned(place: number): number {
+  return Math.ceil(place / SECTION_ALIGNMENT) * SECTION_ALIGNMENT;
+}
 
 interface ImageSection {
   readonly name: string;
@@ -37,8 +47,8 @@ export function writeGoImage(image: GoImage): Uint8Array {
     { name: ".gopclntab", type: 1, bytes: table },
   ];
   const { ends, places } = placed(beforeModule);
-  const [, rodata = 0, tableAt = 0] = places.map((place) => IMAGE_ADDRESS + place);
-  const words = moduleWords(image, { tableAt, functionData: rodata + GOFUNC_OFFSET });
+  const tableAt = IMAGE_ADDRESS + (places[2] ?? 0);
+  const words = moduleWords(image, { tableAt, functionData: treesAddress(image.textBytes) });
   const moduleAt = IMAGE_ADDRESS + ends;
   const data = new WordWriter(is64, littleEndian);
   data.word(...words.map((word) => (module === "relocations" ? 0 : word)));
@@ -83,7 +93,7 @@ function placed(sections: readonly ImageSection[]): { places: number[]; ends: nu
   let end = IMAGE_HEADER_BYTES;
   const places = sections.map(({ bytes }) => {
     const place = end;
-    end = Math.ceil((end + bytes.length) / 16) * 16;
+    end = aligned(end + bytes.length);
     return place;
   });
   return { places, ends: end };
@@ -94,7 +104,7 @@ function writeSections(image: GoImage, sections: readonly ImageSection[]): Uint8
   const { places, ends } = placed(sections);
   const names = stringsOf([...sections.map(({ name }) => name), ".shstrtab"]);
   const namesAt = ends;
-  const headersAt = Math.ceil((namesAt + names.bytes.length) / 16) * 16;
+  const headersAt = aligned(namesAt + names.bytes.length);
   const head = new WordWriter(is64, littleEndian);
   head.add(Buffer.from([0x7f, 0x45, 0x4c, 0x46, is64 ? 2 : 1, littleEndian ? 1 : 2, 1, 0]));
   head.add(Buffer.alloc(8));

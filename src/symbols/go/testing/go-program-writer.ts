@@ -4,7 +4,7 @@
  * ../inline-tree.ts.
  */
 import { PCLNTAB_MAGICS } from "../pclntab-place.ts";
-import { writeGoImage } from "./go-image-writer.ts";
+import { treesAddress, writeGoImage } from "./go-image-writer.ts";
 import { type Strings, stringsOf, WordWriter } from "./word-writer.ts";
 
 /** What holds for some bytes of code, in order from the function's start on. */
@@ -45,6 +45,7 @@ export interface WrittenGoProgram {
   readonly functions: readonly WrittenFunction[];
 }
 
+const NO_DATA = 2 ** 32 - 1;
 /** Where the text begins. */
 export const TEXT_ADDRESS = 0x40_1000;
 
@@ -114,7 +115,7 @@ function writeTree(
   const start = trees.length;
   for (const { name, at } of calls) {
     const place = names.places.get(name) ?? 0;
-    if (program.version === "go118") {
+    if (program.version !== "go120") {
       trees.i16(-1);
       trees.u8(0, 0);
       trees.u32(0, 0, place, at);
@@ -278,7 +279,12 @@ function writeFunctions(
     records.u8(0, 0, 0, 4);
     records.u32(0, 0, calls);
     const tree = treePlaces[number] as number;
-    records.u32(2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1, tree < 0 ? 2 ** 32 - 1 : tree);
+    if (isShort) {
+      records.u32(NO_DATA, NO_DATA, NO_DATA, tree < 0 ? NO_DATA : tree);
+    } else {
+      records.align(wordBytes);
+      records.word(0, 0, 0, tree < 0 ? 0 : treesAddress(textBytes) + tree);
+    }
   }
   add(index, first + textBytes);
   return Buffer.concat([index.bytes, records.bytes]);
