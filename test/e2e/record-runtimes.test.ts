@@ -102,6 +102,21 @@ describe("CPython from 3.12 on, where pyenv has installed one", () => {
     });
   }
 
+  for (const python of pythons.filter((one) => minorOf(one) >= 13)) {
+    it(`symbolize --jitdump names functions and files of ${versionOf(python)} -X perf_jit`, async () => {
+      const args = ["-X", "perf_jit", pythonScript, "python", "0.2"];
+      await using running = await startCommand(python, args, { cwd: folder.path });
+      assert.equal((await running.ended).code, 0);
+      const dump = `/tmp/jit-${running.pid}.dump`;
+      const systemName = `py::leaf:${pythonScript}`;
+      const address = dumpedCode(readFileSync(dump), systemName);
+      const found = await runObsforge(["symbolize", "--json", "--jitdump", dump, "-a", address]);
+      const frame = { function: "leaf", systemName, file: pythonScript };
+      assert.deepEqual(JSON.parse(found.stdout), { address: `0x${address}`, frames: [frame] });
+      rmSync(dump);
+    });
+  }
+
   const skip = requirement("root", "bpf");
   for (const python of pythons.slice(-1)) {
     it(`record names functions and files of ${versionOf(python)} -X perf`, { skip }, async () => {
@@ -166,9 +181,23 @@ function versionOf(python: string): string {
   return /versions\/([^/]+)\//.exec(python)?.[1] ?? python;
 }
 
+function minorOf(python: string): number {
+  return Number(versionOf(python).split(".")[1]);
+}
+
 function hasPerfMaps(python: string): boolean {
-  const [major = 0, minor = 0] = versionOf(python).split(".").map(Number);
-  return major === 3 && minor >= 12;
+  return minorOf(python) >= 12;
+}
+
+/** Where the code that a dump gives a name begins, hexadecimal; read naively. */
+function dumpedCode(dump: Buffer, name: string): string {
+  for (let at = dump.readUInt32LE(8); at + 56 <= dump.length; ) {
+    const [id, bytes] = [dump.readUInt32LE(at), dump.readUInt32LE(at + 4)];
+    const isLoad = id === 0 && dump.subarray(at + 56, at + bytes).includes(`${name}\0`);
+    if (isLoad) return dump.readBigUInt64LE(at + 32).toString(16);
+    at += Math.max(bytes, 16);
+  }
+  assert.fail(`${name} is not in the dump`);
 }
 
 interface MapLine {
