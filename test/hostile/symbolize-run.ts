@@ -11,6 +11,8 @@ export const CPU_MS_MAX = 2000;
 export const MEMORY_MIB_MAX = 256;
 /** After so much CPU time a run is ended, and on the wall after four times as long. */
 const END_SECONDS = 3;
+/** Of a run in the log. */
+const NAMES_SHOWN = 4;
 /** More than what is said of a name, and less than what a file could make of it. */
 const SENTENCE_LENGTH_MAX = 2000;
 
@@ -76,7 +78,9 @@ export async function symbolize(
 /** One line for the log. */
 export function described({ code, cpuMs, memoryMib, answers, error }: SymbolizeOutcome): string {
   const end = code === null ? "killed" : `exit ${code}`;
-  const names = answers.map(({ frames }) => frames.at(-1)?.systemName.slice(0, 24) ?? "-");
+  const names = answers
+    .slice(0, NAMES_SHOWN)
+    .map(({ frames }) => frames.at(-1)?.systemName.slice(0, 24) ?? "-");
   const what = error.trim().slice(0, 160) || names.join(" ");
   return `${Math.round(cpuMs)} ms, ${Math.round(memoryMib)} MiB, ${end}: ${what}`;
 }

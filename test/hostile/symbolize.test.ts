@@ -5,6 +5,7 @@ import { damagedFiles } from "./damaged-files.ts";
 import { entryFiles } from "./entry-files.ts";
 import { lineFiles } from "./line-files.ts";
 import { linkedFiles } from "./linked-files.ts";
+import { nameFiles } from "./name-files.ts";
 import { packedFiles } from "./packed-files.ts";
 import type { SymbolizeCase } from "./symbolize-case.ts";
 import { assertSound, described, symbolize } from "./symbolize-run.ts";
@@ -12,6 +13,7 @@ import { assertSound, described, symbolize } from "./symbolize-run.ts";
 const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
   "units and entries": entryFiles,
   "lines and ranges": lineFiles,
+  "names and symbols": nameFiles,
   "compressed parts": packedFiles,
   "other files": linkedFiles,
   "real programs": damagedFiles,

@@ -1,9 +1,9 @@
 import { ByteReader, decodeUtf8 } from "../../support/byte-reader.ts";
 import { type ElfFile, readSectionBytes, type Section, SHT_DYNSYM } from "./elf-file.ts";
 
-/** Bytes of the stubs of a file: 16 for each function of another file that it calls. */
+/** Bytes of all stubs of a file: 16 for each function of another file that it calls. */
 const STUB_BYTES_MAX = 4 * 1024 * 1024;
-/** Bytes of its relocations; the largest seen, of a browser, has 20 MB. */
+/** Bytes of all its relocations; the largest seen, of a browser, has 20 MB. */
 const RELOCATION_BYTES_MAX = 64 * 1024 * 1024;
 const DYNAMIC_SYMBOL_BYTES_MAX = 64 * 1024 * 1024;
 const DYNAMIC_NAME_BYTES_MAX = 64 * 1024 * 1024;
@@ -53,7 +53,11 @@ export class PltStubs {
     const stubs = new Map<bigint, string>();
     try {
       const slots = readSlots(this.#elf);
-      for (const section of this.#sections) this.#readSection(section, slots, stubs);
+      let bytesLeft = STUB_BYTES_MAX;
+      for (const section of this.#sections) {
+        this.#readSection(section, slots, { stubs, bytesMax: bytesLeft });
+        bytesLeft -= section.size;
+      }
     } catch {
       return stubs;
     }
@@ -63,10 +67,10 @@ export class PltStubs {
   #readSection(
     section: Section,
     slots: ReadonlyMap<bigint, string>,
-    stubs: Map<bigint, string>,
+    { stubs, bytesMax }: { readonly stubs: Map<bigint, string>; readonly bytesMax: number },
   ): void {
     const { machine, littleEndian } = this.#elf;
-    const bytes = readSectionBytes(this.#elf, section, STUB_BYTES_MAX);
+    const bytes = readSectionBytes(this.#elf, section, bytesMax);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const entryBytes = entryBytesOf(section, machine);
     const got = this.#elf.sections.find(({ name }) => name === ".got.plt")?.address ?? 0n;
@@ -127,14 +131,16 @@ function readSlots(elf: ElfFile): ReadonlyMap<bigint, string> {
   const dynamic = elf.sections.findIndex(({ type }) => type === SHT_DYNSYM);
   if (types === undefined || dynamic < 0) return slots;
   const nameOf = dynamicNames(elf, elf.sections[dynamic] as Section);
+  let bytesLeft = RELOCATION_BYTES_MAX;
   for (const section of elf.sections) {
     if (section.link !== dynamic) continue;
     if (section.type !== SHT_RELA && section.type !== SHT_REL) continue;
-    for (const { slot, type, symbol } of relocations(elf, section)) {
+    for (const { slot, type, symbol } of relocations(elf, section, bytesLeft)) {
       if (symbol === 0 || !types.includes(type)) continue;
       const name = nameOf(symbol);
       if (name !== "") slots.set(slot, name);
     }
+    bytesLeft -= section.size;
   }
   return slots;
 }
@@ -145,9 +151,9 @@ interface Relocation {
   readonly symbol: number;
 }
 
-function* relocations(elf: ElfFile, section: Section): Generator<Relocation> {
+function* relocations(elf: ElfFile, section: Section, bytesMax: number): Generator<Relocation> {
   const { is64, littleEndian, access } = elf;
-  const bytes = readSectionBytes(elf, section, RELOCATION_BYTES_MAX);
+  const bytes = readSectionBytes(elf, section, bytesMax);
   const where = `${access.name}: ${section.name}`;
   const reader = new ByteReader(bytes, where, littleEndian);
   const wordBytes = is64 ? 8 : 4;
