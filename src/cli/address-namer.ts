@@ -36,8 +36,14 @@ export async function openNamer(flags: SymbolizeFlags): Promise<AddressNamer> {
     return openProcessNamer(pid, flags, () => debugFileFinder(flags));
   }
   const files = await import("../symbols/jit/address-file.ts");
-  if (perfMap !== undefined) return new AddressFileNamer(files.openPerfMap(perfMap), flags);
-  if (jitdump !== undefined) return new AddressFileNamer(files.openJitDump(jitdump), flags);
+  const named = (file: AddressFile): AddressNamer => new AddressFileNamer(withSources(file), flags);
+  const { LocalSourceMaps } = await import("../symbols/jit/source-map/local-source-maps.ts");
+  const sourceMaps = new LocalSourceMaps({ root: "/", uid: process.geteuid?.() ?? 0 });
+  const withSources = (file: AddressFile): AddressFile => ({
+    framesAt: (address) => file.framesAt(address).map((frame) => sourceMaps.apply(frame)),
+  });
+  if (perfMap !== undefined) return named(files.openPerfMap(perfMap));
+  if (jitdump !== undefined) return named(files.openJitDump(jitdump));
   return new AddressFileNamer(files.openKallsyms(kallsyms ?? ""), flags);
 }
 

@@ -12,6 +12,8 @@ import { VDSO_PATH } from "../symbols/executables.ts";
 import { perfMapFrames } from "../symbols/jit/address-file.ts";
 import { PerfMap } from "../symbols/jit/perf-map.ts";
 import { openPerfMapOf } from "../symbols/jit/perf-map-file.ts";
+import { processIds } from "../symbols/jit/process-ids.ts";
+import { LocalSourceMaps } from "../symbols/jit/source-map/local-source-maps.ts";
 import type { NamingOptions } from "../symbols/native/file-symbols.ts";
 import {
   type DebugFileFinder,
@@ -45,6 +47,7 @@ class ProcessNamer implements AddressNamer {
   readonly #files = new Map<string, MappedSymbols>();
   readonly #held: Disposable[] = [];
   #perfMap: PerfMap | string | undefined;
+  #sourceMaps: LocalSourceMaps | undefined;
 
   constructor(pid: number, options: NamingOptions, finder: () => Promise<DebugFileFinder>) {
     this.#pid = pid;
@@ -127,10 +130,19 @@ class ProcessNamer implements AddressNamer {
     const map = this.#perfMap;
     return addresses.map((address) => {
       if (typeof map === "string") return { frames: [], reason: `a runtime made it; ${map}` };
-      const frames = perfMapFrames(map, Number(address)).map((frame) => this.#shown(frame));
+      const frames = perfMapFrames(map, Number(address)).map((frame) =>
+        this.#shown(this.#written(frame)),
+      );
       if (frames.length > 0) return { frames };
       return { frames, reason: "a runtime made it, and its map does not cover the address" };
     });
+  }
+
+  #written(frame: SymbolFrame): SymbolFrame {
+    const uid = processIds(this.#pid)?.uid;
+    if (uid === undefined) return frame;
+    this.#sourceMaps ??= new LocalSourceMaps({ root: `/proc/${this.#pid}/root`, uid });
+    return this.#sourceMaps.apply(frame);
   }
 
   #shown(frame: SymbolFrame): SymbolFrame {

@@ -20,6 +20,7 @@ import { type KernelFacts, KernelLayout } from "./kernel/layout.ts";
 import { filled, type NamedAddresses } from "./named-addresses.ts";
 import type { NamingOptions } from "./native/file-symbols.ts";
 import type { DebugFileFinder } from "./native/opened-symbols.ts";
+import { SourceMaps } from "./source-maps.ts";
 import type { FoundFrames, LoadedTable, TableTarget, TooLarge } from "./worker-protocol.ts";
 
 /** Addresses of the kernel whose frames are kept. */
@@ -31,17 +32,26 @@ export interface FrameOptions extends NamingOptions {
   readonly lines: boolean;
 }
 
+/** How frames of a runtime's code are named, by the names of a configuration. */
+export interface JitOptions {
+  readonly demangle: boolean;
+  /** Scripts are shown as they were written. */
+  readonly source_maps: boolean;
+}
+
 /** Names addresses of files and of the kernel, and knows those that it named before. */
 export class Symbolizer implements AsyncDisposable {
   readonly #reader: FileReader;
   readonly #frames = new FrameCache();
   readonly #kernelFrames = new Map<bigint, readonly SymbolFrame[]>();
   readonly #options: FileReaderOptions;
+  readonly #sourceMaps: SourceMaps;
   #indexes: IndexMaker | undefined;
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
     this.#reader = new FileReader(options);
+    this.#sourceMaps = new SourceMaps(this.#reader);
   }
 
   /** From now on debug information that is often asked for is made into an index. */
@@ -104,18 +114,22 @@ export class Symbolizer implements AsyncDisposable {
     return "role" in answer ? NOT_NAMED : answer;
   }
 
-  /** Names addresses of the code that a runtime made, as its map says now. */
+  /** Names addresses of the code that a runtime made, as its map and source maps say now. */
   async symbolizeJit(
     map: JitMapFile,
     addresses: BigUint64Array,
-    demangle: boolean,
+    { demangle, source_maps: usesSourceMaps }: JitOptions,
   ): Promise<NamedAddresses | Missing> {
     const { key, fd } = map;
     const release = (): void => map[Symbol.dispose]();
     const question = { kind: "name-jit", map: { key, fd }, addresses } as const;
     const found = await this.#reader.ask<"name-jit">(question, { key, release });
-    if (isMissing(found) || demangle) return found;
-    return found.map((frames) => frames.map((frame) => ({ ...frame, name: frame.systemName })));
+    if (isMissing(found)) return found;
+    const frames = usesSourceMaps
+      ? await this.#sourceMaps.apply(found, map.owner, map.scripts())
+      : found;
+    if (demangle) return frames;
+    return frames.map((each) => each.map((frame) => ({ ...frame, name: frame.systemName })));
   }
 
   /**

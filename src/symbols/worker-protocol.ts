@@ -1,4 +1,6 @@
 import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
+import type { OpenScript } from "./jit/source-map/script-maps.ts";
+import type { OriginalPlace, ScriptPlace } from "./jit/source-map/source-map.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
 import type { NamingOptions } from "./native/file-symbols.ts";
 import type { AltLink, DebugLink } from "./sources/debug-file.ts";
@@ -67,6 +69,11 @@ export type WorkerRequest =
       readonly map: { readonly key: string; readonly fd: number };
       readonly addresses: BigUint64Array;
     }
+  | {
+      readonly kind: "map-places";
+      readonly script: OpenScript;
+      readonly places: readonly ScriptPlace[];
+    }
   | { readonly kind: "kernel-facts" }
   | { readonly kind: "kernel-symbolize"; readonly addresses: BigUint64Array };
 
@@ -124,6 +131,7 @@ export interface WorkerAnswers {
   readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
   readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
   readonly "name-jit": FramesOfAddresses | Missing;
+  readonly "map-places": readonly (OriginalPlace | undefined)[] | Missing;
   readonly "kernel-facts": KernelFacts | Missing;
   readonly "kernel-symbolize": FramesOfAddresses | Missing;
 }

@@ -11,6 +11,7 @@ import { type ElfFile, readElf } from "./elf/elf-file.ts";
 import { htlhash } from "./elf/htlhash.ts";
 import { bytesAccess, fileAccess } from "./elf/random-access.ts";
 import type { ExecutableInfo, Missing } from "./executable-file.ts";
+import type { ScriptMaps } from "./jit/source-map/script-maps.ts";
 import type { WorkerMaps } from "./jit/worker-maps.ts";
 import { KernelSymbols, parseKallsyms } from "./kernel/kallsyms.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
@@ -39,6 +40,7 @@ const DEBUG_MS = 500;
 
 let files: WorkerSymbols | undefined;
 let maps: WorkerMaps | undefined;
+let scripts: ScriptMaps | undefined;
 let kernel: KernelSymbols | Missing | undefined;
 
 parentPort?.on("message", async (request: WorkerRequest) => {
@@ -62,6 +64,9 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       case "name-jit":
         maps ??= await openMaps();
         return maps.name(request.map.key, request.map.fd, request.addresses);
+      case "map-places":
+        scripts ??= await openScripts();
+        return scripts.originals(request.script, request.places);
       case "kernel-facts":
         return readKernelFacts();
       case "kernel-symbolize":
@@ -119,6 +124,11 @@ async function openFiles(): Promise<WorkerSymbols> {
 
 async function openMaps(): Promise<WorkerMaps> {
   const { WorkerMaps: Maps } = await import("./jit/worker-maps.ts");
+  return new Maps();
+}
+
+async function openScripts(): Promise<ScriptMaps> {
+  const { ScriptMaps: Maps } = await import("./jit/source-map/script-maps.ts");
   return new Maps();
 }
 

@@ -25,6 +25,12 @@ export const symbolizeConfig = object({
     doc: "With lines, give functions that were put into their callers as frames of their own.",
     default: true,
   }),
+  source_maps: boolean({
+    doc:
+      "Show functions of JavaScript as they were written, by the source maps of their scripts: " +
+      "inline, in the file that a script names, or beside it.",
+    default: true,
+  }),
   addresses: choice(["auto", "file", "process", "file_offset"], {
     doc:
       "What addresses of profiles from other hosts count from: the file's own virtual addresses, " +

@@ -199,7 +199,7 @@ export class SymbolizeProcessor implements Processor {
   ): Promise<NamedAddresses | Missing> {
     const { jitMaps, symbolizer } = this.#services;
     const map = jitMaps.find(program);
-    return isMissing(map) ? map : symbolizer.symbolizeJit(map, addresses, this.#config.demangle);
+    return isMissing(map) ? map : symbolizer.symbolizeJit(map, addresses, this.#config);
   }
 
   #keepIndexes(): void {

@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
 import type { FileDescriptor, Missing } from "../executable-file.ts";
 import { type OpenPerfMap, openPerfMapOf } from "./perf-map-file.ts";
+import { processIds } from "./process-ids.ts";
+import type { ScriptRoot } from "./source-map/script-files.ts";
 
 /** Maps that are held open; beyond it the one met first is closed. */
 const HELD_MAX = 256;
@@ -111,6 +113,10 @@ interface MissingMap {
 export interface JitMapFile extends FileDescriptor {
   /** Equal keys are the same map of the same process. */
   readonly key: string;
+  /** Equal ones are the same program. */
+  readonly owner: string;
+  /** Where the process has its scripts, while it runs. */
+  scripts(): ScriptRoot | undefined;
 }
 
 /** Closed when its owner and everybody whom it was lent to are done with it. */
@@ -130,14 +136,22 @@ class HeldMap implements Disposable {
   lend(pid: number): JitMapFile {
     this.#users++;
     let isOpen = true;
+    const owner = `process ${pid}, program ${this.program}`;
     return {
       fd: this.#file.fd,
-      key: `${this.#file.path} of process ${pid}, program ${this.program} (${this.#file.identity})`,
+      key: `${this.#file.path} of ${owner} (${this.#file.identity})`,
+      owner,
+      scripts: () => this.#scripts(pid),
       [Symbol.dispose]: () => {
         if (isOpen) this[Symbol.dispose]();
         isOpen = false;
       },
     };
+  }
+
+  #scripts(pid: number): ScriptRoot | undefined {
+    const { uid, start } = this.#file.process;
+    return processIds(pid)?.start === start ? { root: `/proc/${pid}/root`, uid } : undefined;
   }
 
   [Symbol.dispose](): void {

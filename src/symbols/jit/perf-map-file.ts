@@ -1,6 +1,7 @@
-import { fstatSync, readFileSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { openFileInRoot, type TargetFile } from "../../linux/target-file.ts";
 import type { Missing } from "../executable-file.ts";
+import { type ProcessIds, processIds } from "./process-ids.ts";
 
 /** A map of a day has 100 MB; what is larger is not read beyond it. */
 export const PERF_MAP_BYTES_MAX: number = 128 * 1024 * 1024;
@@ -13,6 +14,7 @@ export interface OpenPerfMap extends Disposable {
   readonly identity: string;
   /** As the process's root has it. */
   readonly path: string;
+  readonly process: ProcessIds;
 }
 
 /**
@@ -40,7 +42,7 @@ export function openPerfMapOf(pid: number): OpenPerfMap | Missing {
       continue;
     }
     const fault = faultOf(file, place.path, process.uid);
-    if (fault === undefined) return opened(file, place.path);
+    if (fault === undefined) return opened(file, place.path, process);
     file[Symbol.dispose]();
     refused ??= fault;
   }
@@ -54,34 +56,13 @@ function faultOf({ fd }: TargetFile, path: string, uid: number): string | undefi
   return `${path} belongs to user ${owner}, and the process to ${uid}`;
 }
 
-function opened(file: TargetFile, path: string): OpenPerfMap {
+function opened(file: TargetFile, path: string, process: ProcessIds): OpenPerfMap {
   const { device, inode, fd } = file;
   return {
     fd,
     identity: `${device.major}:${device.minor}:${inode}`,
     path,
+    process,
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
-}
-
-interface ProcessIds {
-  /** The effective user. */
-  readonly uid: number;
-  /** Of the innermost namespace. */
-  readonly namespacePid: number;
-}
-
-function processIds(pid: number): ProcessIds | undefined {
-  let status: string;
-  try {
-    status = readFileSync(`/proc/${pid}/status`, "latin1");
-  } catch {
-    return undefined;
-  }
-  const numbers = (field: string): number[] =>
-    (RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).map(Number);
-  const [, uid] = numbers("Uid");
-  const namespacePid = numbers("NStgid").at(-1);
-  if (uid === undefined || Number.isNaN(uid)) return undefined;
-  return { uid, namespacePid: namespacePid || pid };
 }

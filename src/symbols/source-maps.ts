@@ -1,0 +1,132 @@
+import { isMissing, type Missing, type SymbolFrame } from "./executable-file.ts";
+import type { FileReader } from "./file-reader.ts";
+import { openScript, type ScriptRoot } from "./jit/source-map/script-files.ts";
+import { originalFrame, type ScriptFrame, scriptFrame } from "./jit/source-map/script-frames.ts";
+import type { OriginalPlace } from "./jit/source-map/source-map.ts";
+import type { FramesOfAddresses } from "./worker-protocol.ts";
+
+/** Scripts whose places are kept; beyond it the one used longest ago is read again. */
+const SCRIPTS_MAX = 1024;
+/** Places of one script: functions that were sampled. */
+const PLACES_MAX = 8192;
+/** How often a script is looked at again: a deployment may have put another in its place. */
+const RECHECK_MS = 60_000;
+
+/** Gives frames of scripts the places and names that people wrote, by source maps. */
+export class SourceMaps {
+  readonly #reader: FileReader;
+  /** By the owner of the root and the path. The one used last is the last. */
+  readonly #scripts = new Map<string, KnownScript>();
+  /** Owners of a map that cost the worker: theirs are not read any more. */
+  readonly #refused = new Set<string>();
+
+  constructor(reader: FileReader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * Never rejects: what has no map stays as it is.
+   *
+   * @param owner  what tells the program from others
+   * @param where  where it has its scripts; undefined when it has ended
+   */
+  async apply(
+    found: FramesOfAddresses,
+    owner: string,
+    where: ScriptRoot | undefined,
+  ): Promise<FramesOfAddresses> {
+    const byPath = new Map<string, ScriptFrame[]>();
+    for (const frame of found.flat()) {
+      const asked = scriptFrame(frame);
+      if (asked !== undefined) byPath.getOrInsertComputed(asked.path, () => []).push(asked);
+    }
+    if (byPath.size === 0) return found;
+    const known = new Map<string, KnownScript>();
+    for (const [path, frames] of byPath) {
+      const script = this.#scriptOf(`${owner} ${path}`);
+      known.set(path, script);
+      if (where === undefined || this.#refused.has(owner)) continue;
+      const found = await this.#ask(script, { where, path, frames });
+      if (found?.kind === "given_up") this.#refuse(owner);
+    }
+    return found.map((frames) => frames.map((frame) => shown(frame, known)));
+  }
+
+  #scriptOf(key: string): KnownScript {
+    const script = this.#scripts.get(key) ?? new KnownScript();
+    this.#scripts.delete(key);
+    this.#scripts.set(key, script);
+    for (const oldest of this.#scripts.keys()) {
+      if (this.#scripts.size <= SCRIPTS_MAX) break;
+      this.#scripts.delete(oldest);
+    }
+    return script;
+  }
+
+  #refuse(owner: string): void {
+    this.#refused.add(owner);
+    for (const oldest of this.#refused) {
+      if (this.#refused.size <= SCRIPTS_MAX) break;
+      this.#refused.delete(oldest);
+    }
+  }
+
+  /** Why there is no map, when it was looked for and is not there. */
+  async #ask(
+    script: KnownScript,
+    { where, path, frames }: AskedScript,
+  ): Promise<Missing | undefined> {
+    const now = performance.now();
+    const isFresh = now < script.recheckMs;
+    const asked = frames.filter((frame) => !isFresh || !script.places.has(placeKey(frame)));
+    if (asked.length === 0 || (isFresh && script.hasNoMap)) return undefined;
+    const opened = openScript(where, path);
+    script.recheckMs = now + RECHECK_MS;
+    if (isMissing(opened)) {
+      script.hasNoMap = true;
+      return opened;
+    }
+    const { key, fd, map } = opened;
+    script.begin(key);
+    const found = await this.#reader.ask<"map-places">(
+      { kind: "map-places", script: { key, fd, map }, places: asked },
+      { key: `source map of ${path}`, release: () => opened[Symbol.dispose]() },
+    );
+    script.hasNoMap = isMissing(found);
+    if (isMissing(found)) return found;
+    if (script.places.size + asked.length > PLACES_MAX) script.places.clear();
+    for (const [index, frame] of asked.entries()) {
+      script.places.set(placeKey(frame), found[index]);
+    }
+    return undefined;
+  }
+}
+
+interface AskedScript {
+  readonly where: ScriptRoot;
+  readonly path: string;
+  readonly frames: readonly ScriptFrame[];
+}
+
+class KnownScript {
+  readonly places = new Map<string, OriginalPlace | undefined>();
+  recheckMs = 0;
+  hasNoMap = false;
+  #key = "";
+
+  /** Forgets the places of another text. */
+  begin(key: string): void {
+    if (key !== this.#key) this.places.clear();
+    this.#key = key;
+  }
+}
+
+function placeKey({ name, line, column }: ScriptFrame): string {
+  return `${line}:${column} ${name}`;
+}
+
+function shown(frame: SymbolFrame, known: ReadonlyMap<string, KnownScript>): SymbolFrame {
+  const asked = scriptFrame(frame);
+  const original = asked && known.get(asked.path)?.places.get(placeKey(asked));
+  return original === undefined ? frame : originalFrame(frame, original);
+}
