@@ -115,7 +115,7 @@ export interface JitMapFile extends FileDescriptor {
   readonly key: string;
   /** Equal ones are the same program. */
   readonly owner: string;
-  /** Where the process has its scripts, while it runs. */
+  /** Where the process has its scripts; in a container only while it runs. */
   scripts(): ScriptRoot | undefined;
 }
 
@@ -150,7 +150,8 @@ class HeldMap implements Disposable {
   }
 
   #scripts(pid: number): ScriptRoot | undefined {
-    const { uid, start } = this.#file.process;
+    const { uid, start, isOnHost } = this.#file.process;
+    if (isOnHost) return { root: "/", uid };
     return processIds(pid)?.start === start ? { root: `/proc/${pid}/root`, uid } : undefined;
   }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 
 export interface ProcessIds {
   /** The effective user. */
@@ -7,6 +7,8 @@ export interface ProcessIds {
   readonly namespacePid: number;
   /** When it began, in the kernel's ticks: a pid that is used again has another one. */
   readonly start: string;
+  /** It sees the files of this host by the same paths. */
+  readonly isOnHost: boolean;
 }
 
 /** Where a line of /proc/PID/stat has the start, counted behind the name. */
@@ -28,5 +30,17 @@ export function processIds(pid: number): ProcessIds | undefined {
   const namespacePid = numbers("NStgid").at(-1);
   if (uid === undefined || Number.isNaN(uid)) return undefined;
   const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_FIELD] ?? "";
-  return { uid, namespacePid: namespacePid || pid, start };
+  return { uid, namespacePid: namespacePid || pid, start, isOnHost: isOnHost(pid) };
+}
+
+function isOnHost(pid: number): boolean {
+  try {
+    const mounts = [pid, "self"].map((process) => readlinkSync(`/proc/${process}/ns/mnt`));
+    const roots = [`/proc/${pid}/root`, "/"].map((path) => statSync(path));
+    return (
+      mounts[0] === mounts[1] && roots[0]?.dev === roots[1]?.dev && roots[0]?.ino === roots[1]?.ino
+    );
+  } catch {
+    return false;
+  }
 }
