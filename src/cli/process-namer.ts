@@ -1,4 +1,3 @@
-import { readSync } from "node:fs";
 import { readOwnVdso } from "../linux/own-vdso.ts";
 import { readProcess } from "../linux/proc.ts";
 import { isFileBacked, type ProcessMapping } from "../linux/process-mapping.ts";
@@ -9,10 +8,9 @@ import { fileAddress } from "../symbols/elf/file-address.ts";
 import { bytesAccess, fileAccess } from "../symbols/elf/random-access.ts";
 import type { SymbolFrame } from "../symbols/executable-file.ts";
 import { VDSO_PATH } from "../symbols/executables.ts";
-import { perfMapFrames } from "../symbols/jit/address-file.ts";
-import { PerfMap } from "../symbols/jit/perf-map.ts";
-import { openPerfMapOf } from "../symbols/jit/perf-map-file.ts";
+import { openJitFileOf } from "../symbols/jit/jit-file.ts";
 import { processIds } from "../symbols/jit/process-ids.ts";
+import { ReadMaps } from "../symbols/jit/read-maps.ts";
 import { LocalSourceMaps } from "../symbols/jit/source-map/local-source-maps.ts";
 import type { NamingOptions } from "../symbols/native/file-symbols.ts";
 import {
@@ -22,8 +20,6 @@ import {
 } from "../symbols/native/opened-symbols.ts";
 import type { AddressNamer, NamedAddress } from "./address-namer.ts";
 import { requireProcesses } from "./target-processes.ts";
-
-const PIECE_BYTES = 256 * 1024;
 
 /** Names addresses of a running process. @throws CollectorError NOT_FOUND  there is none */
 export function openProcessNamer(
@@ -46,7 +42,7 @@ class ProcessNamer implements AddressNamer {
   readonly #finder: () => Promise<DebugFileFinder>;
   readonly #files = new Map<string, MappedSymbols>();
   readonly #held: Disposable[] = [];
-  #perfMap: PerfMap | string | undefined;
+  readonly #jitMaps = new ReadMaps();
   #sourceMaps: LocalSourceMaps | undefined;
 
   constructor(pid: number, options: NamingOptions, finder: () => Promise<DebugFileFinder>) {
@@ -61,7 +57,6 @@ class ProcessNamer implements AddressNamer {
     if (mappings === undefined) {
       return addresses.map(() => ({ frames: [], reason: `process ${this.#pid} has ended` }));
     }
-    this.#perfMap = undefined;
     const named = new Array<NamedAddress>(addresses.length);
     const byMapping = Map.groupBy(addresses.keys(), (index) => {
       const address = addresses[index] as bigint;
@@ -69,7 +64,7 @@ class ProcessNamer implements AddressNamer {
     });
     for (const [mapping, indices] of byMapping) {
       const asked = indices.map((index) => addresses[index] as bigint);
-      const found = await this.#nameIn(mapping, asked);
+      const found = await this.#nameIn(mapping, asked, mappings);
       for (const [place, index] of indices.entries()) named[index] = found[place] as NamedAddress;
     }
     return named;
@@ -78,10 +73,13 @@ class ProcessNamer implements AddressNamer {
   async #nameIn(
     mapping: ProcessMapping | undefined,
     addresses: readonly bigint[],
+    mappings: readonly ProcessMapping[],
   ): Promise<readonly NamedAddress[]> {
     const all = (reason: string): NamedAddress[] => addresses.map(() => ({ frames: [], reason }));
     if (mapping === undefined) return all("no code is mapped there");
-    if (!isFileBacked(mapping) && mapping.path !== VDSO_PATH) return this.#nameJit(addresses);
+    if (!isFileBacked(mapping) && mapping.path !== VDSO_PATH) {
+      return this.#nameJit(addresses, mappings);
+    }
     const file = await this.#fileOf(mapping);
     if ("reason" in file) return all(file.reason);
     const { opened, elf } = file;
@@ -125,15 +123,19 @@ class ProcessNamer implements AddressNamer {
     return readElf(fileAccess(file.fd, mapping.path));
   }
 
-  #nameJit(addresses: readonly bigint[]): NamedAddress[] {
-    this.#perfMap ??= readPerfMap(this.#pid);
-    const map = this.#perfMap;
-    return addresses.map((address) => {
-      if (typeof map === "string") return { frames: [], reason: `a runtime made it; ${map}` };
-      const frames = perfMapFrames(map, Number(address)).map((frame) =>
-        this.#shown(this.#written(frame)),
-      );
-      if (frames.length > 0) return { frames };
+  #nameJit(addresses: readonly bigint[], mappings: readonly ProcessMapping[]): NamedAddress[] {
+    const opened = openJitFileOf(this.#pid, mappings);
+    if ("missing" in opened) {
+      const reason = `a runtime made it; ${opened.missing}`;
+      return addresses.map(() => ({ frames: [], reason }));
+    }
+    using file = opened;
+    const { fd, kind, path, identity } = file;
+    const map = { fd, kind, key: `${path} (${identity})` };
+    const found = this.#jitMaps.name(map, BigUint64Array.from(addresses));
+    return found.map((frames) => {
+      if (frames.length > 0)
+        return { frames: frames.map((one) => this.#shown(this.#written(one))) };
       return { frames, reason: "a runtime made it, and its map does not cover the address" };
     });
   }
@@ -152,17 +154,4 @@ class ProcessNamer implements AddressNamer {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const one of this.#held.splice(0)) one[Symbol.dispose]();
   }
-}
-
-/** The map of a process as it is now, or why there is none. */
-function readPerfMap(pid: number): PerfMap | string {
-  const opened = openPerfMapOf(pid);
-  if ("missing" in opened) return opened.missing;
-  using file = opened;
-  const map = new PerfMap();
-  const piece = new Uint8Array(PIECE_BYTES);
-  for (let count = readSync(file.fd, piece); count > 0; count = readSync(file.fd, piece)) {
-    map.append(piece.subarray(0, count));
-  }
-  return map;
 }

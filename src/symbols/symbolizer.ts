@@ -120,9 +120,9 @@ export class Symbolizer implements AsyncDisposable {
     addresses: BigUint64Array,
     { demangle, source_maps: usesSourceMaps }: JitOptions,
   ): Promise<NamedAddresses | Missing> {
-    const { key, fd } = map;
+    const { key, fd, kind } = map;
     const release = (): void => map[Symbol.dispose]();
-    const question = { kind: "name-jit", map: { key, fd }, addresses } as const;
+    const question = { kind: "name-jit", map: { key, fd, kind }, addresses } as const;
     const found = await this.#reader.ask<"name-jit">(question, { key, release });
     if (isMissing(found)) return found;
     const frames = usesSourceMaps

@@ -1,4 +1,5 @@
 import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
+import type { JitFileKind } from "./jit/open-jit-file.ts";
 import type { OpenScript } from "./jit/source-map/script-maps.ts";
 import type { OriginalPlace, ScriptPlace } from "./jit/source-map/source-map.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
@@ -66,7 +67,7 @@ export type WorkerRequest =
     }
   | {
       readonly kind: "name-jit";
-      readonly map: { readonly key: string; readonly fd: number };
+      readonly map: { readonly key: string; readonly fd: number; readonly kind: JitFileKind };
       readonly addresses: BigUint64Array;
     }
   | {

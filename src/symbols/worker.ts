@@ -11,8 +11,8 @@ import { type ElfFile, readElf } from "./elf/elf-file.ts";
 import { htlhash } from "./elf/htlhash.ts";
 import { bytesAccess, fileAccess } from "./elf/random-access.ts";
 import type { ExecutableInfo, Missing } from "./executable-file.ts";
+import type { ReadMaps } from "./jit/read-maps.ts";
 import type { ScriptMaps } from "./jit/source-map/script-maps.ts";
-import type { WorkerMaps } from "./jit/worker-maps.ts";
 import { KernelSymbols, parseKallsyms } from "./kernel/kallsyms.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
 import { parseModules } from "./kernel/modules.ts";
@@ -39,7 +39,7 @@ const PIECE_BYTES = 64 * 1024;
 const DEBUG_MS = 500;
 
 let files: WorkerSymbols | undefined;
-let maps: WorkerMaps | undefined;
+let maps: ReadMaps | undefined;
 let scripts: ScriptMaps | undefined;
 let kernel: KernelSymbols | Missing | undefined;
 
@@ -63,7 +63,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
         return (await tableLoader()).dropTables(request.slots, request.dropped);
       case "name-jit":
         maps ??= await openMaps();
-        return maps.name(request.map.key, request.map.fd, request.addresses);
+        return maps.name(request.map, request.addresses);
       case "map-places":
         scripts ??= await openScripts();
         return scripts.originals(request.script, request.places);
@@ -122,8 +122,8 @@ async function openFiles(): Promise<WorkerSymbols> {
   return new Files();
 }
 
-async function openMaps(): Promise<WorkerMaps> {
-  const { WorkerMaps: Maps } = await import("./jit/worker-maps.ts");
+async function openMaps(): Promise<ReadMaps> {
+  const { ReadMaps: Maps } = await import("./jit/read-maps.ts");
   return new Maps();
 }
 

@@ -11,6 +11,7 @@ import type { ProfileBatch } from "../../src/profiles/profile.ts";
 import { FILE_LIMITS } from "../../src/support/limits.ts";
 import { packageRoot } from "../../src/support/package-root.ts";
 import { buildJavaClass } from "../support/build-program.ts";
+import { functionTotals } from "../support/function-totals.ts";
 import { requirement } from "../support/requirements.ts";
 import {
   type RunningCommand,
@@ -118,6 +119,21 @@ describe("CPython from 3.12 on, where pyenv has installed one", () => {
   }
 
   const skip = requirement("root", "bpf");
+  for (const python of pythons.filter((one) => minorOf(one) >= 13)) {
+    it(`record names functions by the dump of ${versionOf(python)} -X perf_jit`, {
+      skip,
+    }, async () => {
+      const path = join(folder.path, "dumped.otlp.pb");
+      const command = [python, "-X", "perf_jit", pythonScript, "python", "2"];
+      const args = ["record", "-F", "997", "-o", path, "--", ...command];
+      const { code, stderr } = await runObsforge(args, { cwd: folder.path });
+      assert.equal(code, 0, stderr);
+      const totals = functionTotals(decodeOtlp(readFileSync(path), FILE_LIMITS));
+      const names = [...totals.cumulative.keys()];
+      assert.ok(names.includes("leaf"), names.join(" "));
+    });
+  }
+
   for (const python of pythons.slice(-1)) {
     it(`record names functions and files of ${versionOf(python)} -X perf`, { skip }, async () => {
       const path = join(folder.path, "python.otlp.pb");

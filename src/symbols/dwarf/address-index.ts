@@ -1,6 +1,6 @@
 import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { NO_ADDRESS } from "./address-space.ts";
-import { DwarfCursor } from "./dwarf-cursor.ts";
+import type { DwarfCursor } from "./dwarf-cursor.ts";
 import type { DwarfFile } from "./dwarf-file.ts";
 import { unitLength } from "./unit-header.ts";
 import { lastAtOrBefore, runningMax } from "./unit-scan.ts";
@@ -11,12 +11,12 @@ const OVERLAPS_MAX = 64;
 const STEPS_MAX = 4096;
 
 /** Ranges of all units; a browser whose functions have sections of their own has a million. */
-const RANGES_MAX = 1_200_000;
+const RANGES_MAX = 1_000_000;
 
 /** Of one in .debug_aranges, at most. */
 const RANGE_BYTES = 16;
-/** Bytes of .debug_aranges: as many ranges, in sets of a few. */
-const ARANGES_BYTES_MAX = 32 * 1024 * 1024;
+/** Sets of ranges in .debug_aranges: one of each unit. */
+const SETS_MAX = 500_000;
 
 /** Which code is whose unit's, in any order. */
 export class UnitRanges {
@@ -75,14 +75,32 @@ export class AddressIndex {
     this.#maxEnds = runningMax(this.#ends);
   }
 
-  /** Where ranges of each unit begin and end, by its index. */
-  bounds(): Map<number, number[]> {
-    const byUnit = new Map<number, number[]>();
-    for (const [row, unit] of this.#units.entries()) {
-      const bounds = byUnit.getOrInsertComputed(unit, () => []);
-      bounds.push(this.#starts[row] as number, this.#ends[row] as number);
+  /** Of each unit that has some: its index, and where its ranges begin and end. */
+  *bounds(): Generator<readonly [unit: number, bounds: Float64Array]> {
+    const units = this.#units;
+    // Where the rows of each unit begin, when they are sorted by unit.
+    const firsts = new Uint32Array(units.reduce((most, unit) => Math.max(most, unit), 0) + 2);
+    for (const unit of units) firsts[unit + 1] = (firsts[unit + 1] as number) + 1;
+    for (let unit = 1; unit < firsts.length; unit++) {
+      firsts[unit] = (firsts[unit] as number) + (firsts[unit - 1] as number);
     }
-    return byUnit;
+    const rows = new Uint32Array(units.length);
+    const next = firsts.slice();
+    for (const [row, unit] of units.entries()) {
+      const at = next[unit] as number;
+      rows[at] = row;
+      next[unit] = at + 1;
+    }
+    for (let unit = 0; unit < firsts.length - 1; unit++) {
+      const own = rows.subarray(firsts[unit], firsts[unit + 1]);
+      if (own.length === 0) continue;
+      const bounds = new Float64Array(2 * own.length);
+      for (const [index, row] of own.entries()) {
+        bounds[2 * index] = this.#starts[row] as number;
+        bounds[2 * index + 1] = this.#ends[row] as number;
+      }
+      yield [unit, bounds];
+    }
   }
 
   /** Indices of units, the one whose range begins last first. */
@@ -126,11 +144,15 @@ export function readAddressRanges(
 ): void {
   const section = file.section("aranges");
   if (section === undefined) return;
+  ranges.reserve(Math.floor(section.size / RANGE_BYTES));
   try {
-    ranges.reserve(Math.floor(section.size / RANGE_BYTES));
-    const bytes = section.read(0, Math.min(section.size, ARANGES_BYTES_MAX));
-    const cursor = new DwarfCursor(bytes, section.name, file.elf.littleEndian);
-    while (cursor.at < cursor.end && !ranges.isFull) readSet(file, cursor, { ranges, unitOf });
+    let at = 0;
+    for (let sets = 0; at < section.size && sets < SETS_MAX && !ranges.isFull; sets++) {
+      const cursor = file.cursor("aranges", at);
+      const start = cursor.at;
+      readSet(file, cursor, { ranges, unitOf });
+      at += cursor.at - start;
+    }
   } catch {
     // What came before is as good as ever; other units are found by their first entries.
   }
@@ -153,7 +175,9 @@ function readSet({ space }: DwarfFile, cursor: DwarfCursor, { ranges, unitOf }: 
   const headerBytes = cursor.at - setStart;
   cursor.skip((entryBytes - (headerBytes % entryBytes)) % entryBytes);
   const isKnown = unit >= 0 && (addressBytes === 8 || addressBytes === 4);
-  while (isKnown && cursor.at + entryBytes <= end && !ranges.isFull) {
+  // A set that is longer than the window is a part, as all that is said here may be.
+  const last = Math.min(end, cursor.end) - entryBytes;
+  while (isKnown && cursor.at <= last && !ranges.isFull) {
     const low = space.read(cursor, addressBytes);
     const length = addressBytes === 8 ? cursor.u64() : cursor.u32();
     if (length > 0 && low !== NO_ADDRESS && space.isCode(low)) {

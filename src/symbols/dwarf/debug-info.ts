@@ -1,3 +1,4 @@
+import { malformed } from "../../support/errors.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import type { Missing } from "../executable-file.ts";
 import { AddressIndex, readAddressRanges, UnitRanges } from "./address-index.ts";
@@ -22,6 +23,14 @@ export interface DebugFrame {
 
 /** Rows of line tables that are kept; 54 MB. Addresses that come sorted need one unit at a time. */
 const ROWS_KEPT_MAX = 3_000_000;
+/** Units whose functions are kept. */
+const UNITS_KEPT_MAX = 8192;
+/** Units that are tried for an address without being counted; real ones do not even overlap. */
+const USUAL_TRIES = 4;
+/** What one more costs, in bytes that are read. */
+const TRY_COST = 64;
+/** Bytes that are read to say what is at every address, beyond twice the file's size. */
+const INDEX_BYTES_MIN = 32 * 1024 * 1024;
 /** Units whose first entries are read to find an address; a browser has 100,000. */
 const UNITS_LOOKED_AT_MAX = 262_144;
 /** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
@@ -93,7 +102,8 @@ export class DebugInfo {
       this.#file.work.start();
     }
     for (;;) {
-      for (const unit of this.#index.unitsAt(address)) {
+      for (const [tried, unit] of this.#index.unitsAt(address).entries()) {
+        if (tried >= USUAL_TRIES && !this.#mayTry()) break;
         const frames = this.#framesOf(unit, address, inlines);
         if (isNamed(frames)) return frames;
         if (best.length === 0) best = frames;
@@ -102,6 +112,20 @@ export class DebugInfo {
       this.#index = this.#completeIndex();
       this.#file.work.start();
     }
+  }
+
+  /** Whether one unit more may be looked at for an address, which is counted. */
+  #mayTry(): boolean {
+    const { work } = this.#file;
+    this.#requireNotOver();
+    if (work.isSpent) return false;
+    work.spend(".debug_info", TRY_COST);
+    return true;
+  }
+
+  #requireNotOver(): void {
+    const { work, elf } = this.#file;
+    if (work.isOver) throw malformed(elf.access.name, "its units share too much for an index");
   }
 
   #framesOf(unit: number, address: number, inlines: boolean): readonly DebugFrame[] {
@@ -116,11 +140,17 @@ export class DebugInfo {
   /**
    * Every address at which `framesAt` may begin to say something else, unit by unit, in any order.
    * What `framesAt` is asked for about one unit at a time is not read twice.
+   *
+   * @throws INPUT_MALFORMED  units share so much that it would be read again and again
    */
   *bounds(): Generator<readonly Float64Array[]> {
+    const { work, elf } = this.#file;
+    work.limitAll(2 * elf.access.size + INDEX_BYTES_MIN);
     this.#index = this.#completeIndex();
     for (const [unit, bounds] of this.#index.bounds()) {
-      yield [Float64Array.from(bounds), ...(this.#functionsOf(unit)?.bounds() ?? [])];
+      this.#requireNotOver();
+      work.start();
+      yield [bounds, ...(this.#functionsOf(unit)?.bounds() ?? [])];
     }
   }
 
@@ -161,7 +191,8 @@ export class DebugInfo {
     if (this.#rows > this.#rowsMax) this.#releaseFunctions();
     const functions = this.#openUnit(index);
     const rows = functions?.rowCount ?? 0;
-    if (this.#rows + rows > this.#rowsMax) this.#releaseFunctions();
+    const isFull = this.#rows + rows > this.#rowsMax || this.#functions.size >= UNITS_KEPT_MAX;
+    if (isFull) this.#releaseFunctions();
     this.#rows += rows;
     this.#functions.set(index, functions);
     return functions;

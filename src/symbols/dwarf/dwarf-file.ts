@@ -13,8 +13,6 @@ import { WorkBudget } from "./work-budget.ts";
 const ABBREVIATION_TABLES_MAX = 4096;
 /** Bytes of .debug_abbrev that they were made of; a table takes five times as many. */
 const ABBREVIATION_BYTES_MAX = 4 * 1024 * 1024;
-/** Bytes of a section that is read whole: .debug_abbrev of a browser has 20 MB. */
-const WHOLE_SECTION_BYTES_MAX = 64 * 1024 * 1024;
 /** A section that is larger is read by windows of this size. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** What is asked for begins in the first half of a window: no list is as long as the second. */
@@ -109,16 +107,14 @@ export class DwarfFile {
   }
 
   #readAbbreviations(offset: number, encoding: Encoding): AbbreviationTable {
-    const where = ".debug_abbrev";
-    const bytes = this.whole("abbrev");
-    if (offset > bytes.length) throw malformed(where, `no table is at ${offset}`);
-    this.work.spend(where, 0);
-    const cursor = new DwarfCursor(bytes, where, encoding.littleEndian, offset);
+    const cursor = this.cursor("abbrev", offset);
+    const start = cursor.at;
+    this.work.spend(cursor.name, 0);
     try {
       return parseAbbreviations(cursor, encoding);
     } finally {
-      const read = cursor.at - offset;
-      this.work.spend(where, read);
+      const read = cursor.at - start;
+      this.work.spend(cursor.name, read);
       this.#abbreviationBytes += read;
       if (this.#abbreviationBytes > ABBREVIATION_BYTES_MAX) this.#forgetAbbreviations();
     }
@@ -150,20 +146,7 @@ export class DwarfFile {
     return new DwarfCursor(window.bytes, where, this.elf.littleEndian, at - start);
   }
 
-  /** All bytes of a section; none of one that is not there. */
-  whole(name: string): Uint8Array {
-    const section = this.section(name);
-    if (section === undefined) return new Uint8Array(0);
-    if (section.size > WHOLE_SECTION_BYTES_MAX) {
-      throw malformed(section.name, `has ${section.size} bytes`);
-    }
-    const bytes = this.#whole.get(name) ?? section.read(0, section.size);
-    this.#whole.set(name, bytes);
-    return bytes;
-  }
-  readonly #whole = new Map<string, Uint8Array>();
-
-  /** Of units, that were not given back. */
+  /** Memory of units that were not given back. */
   get takenBytes(): number {
     return this.#takenBytes;
   }
@@ -173,17 +156,17 @@ export class DwarfFile {
     const info = this.section("info");
     if (info === undefined) return new Uint8Array(0);
     if (info.isInMemory) return info.read(offset, length);
-    this.#takenBytes += length;
     const index = this.#spare.findIndex(({ byteLength }) => byteLength >= length);
     const found = index < 0 ? undefined : this.#spare.splice(index, 1)[0];
     const bytes = new Uint8Array(found ?? new ArrayBuffer(roundedUp(length)), 0, length);
+    this.#takenBytes += bytes.buffer.byteLength;
     info.readInto(bytes, offset);
     return bytes;
   }
 
   giveUnit(bytes: Uint8Array): void {
     const isOwn = this.section("info")?.isInMemory === false;
-    if (isOwn) this.#takenBytes -= bytes.length;
+    if (isOwn) this.#takenBytes -= bytes.buffer.byteLength;
     if (!isOwn || this.#spare.length >= SPARE_MAX) return;
     this.#spare.push(bytes.buffer as ArrayBuffer);
     this.#spare.sort((a, b) => a.byteLength - b.byteLength);

@@ -44,7 +44,7 @@ export interface UnitFinder {
 export class FunctionNames {
   readonly #units: UnitFinder;
   /** By unit, by offset in it. */
-  #names = new Map<Unit, Map<number, FunctionName>>();
+  #names = new WeakMap<Unit, Map<number, FunctionName>>();
   #count = 0;
 
   constructor(units: UnitFinder) {
@@ -60,7 +60,7 @@ export class FunctionNames {
     const known = names.get(offset);
     if (known !== undefined) return known;
     if (this.#count++ >= NAMES_MAX) {
-      this.#names = new Map([[loaded.unit, names]]);
+      this.#names = new WeakMap([[loaded.unit, names]]);
       names.clear();
       this.#count = 0;
     }

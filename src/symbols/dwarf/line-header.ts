@@ -7,7 +7,7 @@ import type { Unit } from "./unit.ts";
 import { unitLength } from "./unit-header.ts";
 
 /** Files and folders of one program; the largest seen has 6,000. */
-const ENTRIES_MAX = 1 << 20;
+const ENTRIES_MAX = 1 << 17;
 
 const DW_LNCT_path = 1;
 const DW_LNCT_directory_index = 2;

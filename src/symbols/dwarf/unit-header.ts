@@ -4,7 +4,7 @@ import * as dw from "./constants.ts";
 import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 
 /** The largest seen: 100,000 in a browser; each is a record of some 100 bytes here. */
-export const UNITS_MAX = 1_000_000;
+export const UNITS_MAX = 500_000;
 /** A unit of 64-bit format with an id and an offset of a type. */
 const HEADER_BYTES_MAX = 48;
 /** Bytes that are read at once: more than a header, to save a read for some small units. */

@@ -1,3 +1,4 @@
+import { malformed } from "../../support/errors.ts";
 import * as dw from "./constants.ts";
 import type { DwarfFile } from "./dwarf-file.ts";
 import type { LoadedUnit, UnitFinder } from "./function-names.ts";
@@ -10,13 +11,23 @@ import { scanUnit, type UnitScan } from "./unit-scan.ts";
 /** Bytes of units that are held at once. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Units that are kept with their first entries, some 2 KB each. */
+const UNITS_KEPT_MAX = 8192;
+/** Bytes of the functions and scopes of units that are kept; libjvm's have 40 MB. */
+const SCANS_BYTES_MAX = 64 * 1024 * 1024;
+
 /** The units of one file, each read when it is needed. */
 export class UnitStore implements UnitFinder {
   readonly file: DwarfFile;
   readonly #supplementary: UnitStore | undefined;
   readonly #units = new Map<number, Unit>();
+  /** Those that were made in another way, which nobody here can make again. */
+  readonly #given = new Map<number, Unit>();
   readonly #scans = new Map<number, UnitScan>();
+  #scanBytes = 0;
   readonly #deep = new Set<number>();
+  /** Whose entries cannot be read: finding that out may cost as much as reading them. */
+  readonly #broken = new Set<number>();
 
   constructor(file: DwarfFile) {
     this.file = file;
@@ -25,8 +36,9 @@ export class UnitStore implements UnitFinder {
 
   /** @throws INPUT_MALFORMED  its first entry or its abbreviations are broken */
   unit(index: number): Unit {
-    const known = this.#units.get(index);
+    const known = this.#given.get(index) ?? this.#units.get(index);
     if (known !== undefined) return known;
+    if (this.#units.size >= UNITS_KEPT_MAX) this.#forget();
     const unit = new Unit(this.file, this.file.headers[index] as UnitHeader);
     this.#units.set(index, unit);
     return unit;
@@ -34,7 +46,7 @@ export class UnitStore implements UnitFinder {
 
   /** Puts in a unit that is made in another way. */
   setUnit(index: number, unit: Unit): void {
-    this.#units.set(index, unit);
+    this.#given.set(index, unit);
   }
 
   /** Whether one of the first units is so. */
@@ -65,8 +77,8 @@ export class UnitStore implements UnitFinder {
   /** Looks also into functions and types. True when that was not done before. */
   deepen(index: number): boolean {
     if (this.#deep.has(index)) return false;
-    this.#scanNow(index, this.unit(index), true);
     this.#deep.add(index);
+    this.#scanNow(index, this.unit(index), true);
     return true;
   }
 
@@ -78,7 +90,7 @@ export class UnitStore implements UnitFinder {
     const header = this.file.headers[index] as UnitHeader;
     if (isTypeUnit(header)) return [];
     // One that is not kept is made again when an address lies in it, which few do.
-    const known = this.#units.get(index);
+    const known = this.#given.get(index) ?? this.#units.get(index);
     try {
       const unit = known ?? new Unit(this.file, header);
       const ranges = this.#codeOf(unit);
@@ -100,16 +112,41 @@ export class UnitStore implements UnitFinder {
   }
 
   #scanNow(index: number, unit: Unit, isDeep: boolean): UnitScan {
-    const scan = scanUnit(unit, isDeep);
+    if (this.#broken.has(index)) throw malformed(unit.name, "its entries are broken");
+    let scan: UnitScan;
+    try {
+      scan = scanUnit(unit, isDeep);
+    } catch (error) {
+      if (!isDeep) this.#broken.add(index);
+      throw error;
+    }
+    this.#scanBytes += bytesOf(scan);
+    if (this.#scanBytes > SCANS_BYTES_MAX) this.#forget();
     this.#scans.set(index, scan);
     return scan;
   }
 
+  /** What is asked for again is read again. */
+  #forget(): void {
+    for (const unit of this.#units.values()) unit.release();
+    this.#units.clear();
+    this.#scans.clear();
+    this.#deep.clear();
+    this.#scanBytes = 0;
+  }
+
   #releaseAllBut(kept: Unit): void {
-    for (const unit of this.#units.values()) {
-      if (unit !== kept) unit.release();
+    for (const units of [this.#units, this.#given]) {
+      for (const unit of units.values()) if (unit !== kept) unit.release();
     }
   }
+}
+
+function bytesOf(scan: UnitScan): number {
+  const { starts, ends, maxEnds, functions } = scan;
+  const { scopeStarts, scopeEnds, scopeParents, scopeSkipped } = scan;
+  const arrays = [starts, ends, maxEnds, functions, scopeStarts, scopeEnds, scopeParents];
+  return [...arrays, scopeSkipped].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 function isTypeUnit({ type }: UnitHeader): boolean {

@@ -12,6 +12,13 @@ const BYTES_MAX = 24 * 1024 * 1024;
  */
 export class WorkBudget {
   #left = BYTES_MAX;
+  #total = 0;
+  #totalMax = Number.POSITIVE_INFINITY;
+
+  /** What all questions from now on may read together. */
+  limitAll(bytesMax: number): void {
+    this.#totalMax = this.#total + bytesMax;
+  }
 
   /** Another question begins. */
   start(): void {
@@ -23,9 +30,15 @@ export class WorkBudget {
     return this.#left <= 0;
   }
 
+  /** All questions together have read as much as they may. */
+  get isOver(): boolean {
+    return this.#total > this.#totalMax;
+  }
+
   /** What is begun may be larger than what is left. @throws LIMIT_EXCEEDED  nothing was left */
   spend(where: string, bytes: number): void {
     if (this.isSpent) throw limitExceeded(where, "bytes read", BYTES_MAX - this.#left, BYTES_MAX);
     this.#left -= bytes;
+    this.#total += bytes;
   }
 }

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { CollectorError, messageOf } from "../../support/errors.ts";
 import type { Missing, SymbolFrame } from "../executable-file.ts";
 import { type KernelSymbols, parseKallsyms } from "../kernel/kallsyms.ts";
-import { readJitDump } from "./jitdump.ts";
+import { type JitDump, readJitDump } from "./jitdump.ts";
 import { PerfMap } from "./perf-map.ts";
 import { runtimeName } from "./runtime-names.ts";
 
@@ -28,17 +28,7 @@ export function openPerfMap(path: string): AddressFile {
 /** Reads what a runtime dumped. @throws CollectorError NOT_FOUND, INPUT_MALFORMED */
 export function openJitDump(path: string): AddressFile {
   const dump = readJitDump(path);
-  return {
-    framesAt(address) {
-      const code = dump.lookup(Number(address));
-      if (code === undefined) return [];
-      const frame = runtimeName(code.name);
-      const { file, line } = code;
-      return [
-        { ...frame, ...(file !== undefined && { file }), ...(line !== undefined && { line }) },
-      ];
-    },
-  };
+  return { framesAt: (address) => jitDumpFrames(dump, Number(address)) };
 }
 
 /** Reads a copy of /proc/kallsyms. @throws CollectorError */
@@ -52,6 +42,20 @@ export function openKallsyms(path: string): AddressFile {
       return name === undefined ? [] : [{ name, systemName: name }];
     },
   };
+}
+
+/** What a dump says of an address, its name taken apart. */
+export function jitDumpFrames(dump: JitDump, address: number): readonly SymbolFrame[] {
+  const code = dump.lookup(address);
+  if (code === undefined) return [];
+  const { file, line } = code;
+  return [
+    {
+      ...runtimeName(code.name),
+      ...(file !== undefined && { file }),
+      ...(line !== undefined && { line }),
+    },
+  ];
 }
 
 /** What a map says of an address, its name taken apart. */

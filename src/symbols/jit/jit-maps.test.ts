@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, describe, it } from "node:test";
 import { JitMaps } from "./jit-maps.ts";
-import { WorkerMaps } from "./worker-maps.ts";
+import { ReadMaps } from "./read-maps.ts";
 
 const { pid } = process;
 const path = `/tmp/perf-${pid}.map`;
+const mappings = { all: () => [] };
 
 describe("JitMaps", () => {
   afterEach(() => rmSync(path, { force: true }));
@@ -14,7 +15,7 @@ describe("JitMaps", () => {
     writeFileSync(path, "1000 10 f\n");
     using maps = new JitMaps();
     const program = {};
-    maps.meet({ pid, program });
+    maps.meet({ pid, program, mappings });
     rmSync(path);
     const lent = maps.find({ pid, program: maps.numberOf(program) });
     assert.ok("fd" in lent);
@@ -27,12 +28,12 @@ describe("JitMaps", () => {
     using maps = new JitMaps();
     const [before, now] = [{}, {}];
     writeFileSync(path, "1000 10 before\n");
-    maps.meet({ pid, program: before });
+    maps.meet({ pid, program: before, mappings });
     const numbers = [maps.numberOf(before), maps.numberOf(now)].map((program) => ({
       pid,
       program,
     }));
-    maps.meet({ pid, program: now });
+    maps.meet({ pid, program: now, mappings });
     const [first, second] = numbers.map((program) => maps.find(program));
     assert.ok(first !== undefined && "missing" in first);
     assert.ok(second !== undefined && "fd" in second);
@@ -41,10 +42,10 @@ describe("JitMaps", () => {
 
   it("looks at once for the map of another program in a pid that had none", () => {
     using maps = new JitMaps();
-    maps.meet({ pid, program: {} });
+    maps.meet({ pid, program: {}, mappings });
     writeFileSync(path, "1000 10 f\n");
     const program = {};
-    maps.meet({ pid, program });
+    maps.meet({ pid, program, mappings });
     const found = maps.find({ pid, program: maps.numberOf(program) });
     assert.ok("fd" in found);
     found[Symbol.dispose]();
@@ -56,7 +57,7 @@ describe("JitMaps", () => {
     using maps = new JitMaps();
     const program = {};
     const keyNow = (): string => {
-      maps.meet({ pid, program });
+      maps.meet({ pid, program, mappings });
       const found = maps.find({ pid, program: maps.numberOf(program) });
       assert.ok("fd" in found);
       using file = found;
@@ -76,14 +77,14 @@ describe("JitMaps", () => {
   });
 });
 
-describe("WorkerMaps", () => {
+describe("ReadMaps", () => {
   it("reads on what has grown, and anew what was written anew", (test) => {
-    const maps = new WorkerMaps();
+    const maps = new ReadMaps();
     const file = `/tmp/obsforge-map-${pid}.map`;
     test.after(() => rmSync(file, { force: true }));
     const nameAt = (address: bigint): string | undefined => {
       const fd = openSync(file, "r");
-      const [frames] = maps.name("key", fd, BigUint64Array.of(address));
+      const [frames] = maps.name({ key: "key", fd, kind: "perf_map" }, BigUint64Array.of(address));
       closeSync(fd);
       return frames?.[0]?.name;
     };

@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
+import type { ProcessMapping } from "../../linux/process-mapping.ts";
 import type { FileDescriptor, Missing } from "../executable-file.ts";
-import { type OpenPerfMap, openPerfMapOf } from "./perf-map-file.ts";
+import { openJitFileOf } from "./jit-file.ts";
+import type { JitFileKind, OpenJitFile } from "./open-jit-file.ts";
 import { processIds } from "./process-ids.ts";
 import type { ScriptRoot } from "./source-map/script-files.ts";
 
@@ -21,6 +23,8 @@ export interface JitProcess {
   readonly pid: number;
   /** The same object for as long as the same program runs. */
   readonly program: object;
+  /** What it has mapped that can be executed. */
+  readonly mappings: { all(): readonly ProcessMapping[] };
 }
 
 /** A program as a profile names it. */
@@ -34,7 +38,7 @@ export interface ProfiledProgram {
 export const PROGRAM_NUMBER_ATTRIBUTE = "obsforge.program.number";
 
 /**
- * The perf maps of processes in whose memory without a file code was sampled. Each is opened while
+ * The perf maps and jitdumps of processes in whose memory without a file code was sampled. Each is opened while
  * its process runs and stays open after it, because a process that ended has no root any more.
  */
 export class JitMaps implements Disposable {
@@ -53,7 +57,7 @@ export class JitMaps implements Disposable {
   }
 
   /** Notes that code without a file was sampled in a process. */
-  meet({ pid, program }: JitProcess): void {
+  meet({ pid, program, mappings }: JitProcess): void {
     const number = this.numberOf(program);
     const now = performance.now();
     const held = this.#byPid.get(pid);
@@ -62,7 +66,7 @@ export class JitMaps implements Disposable {
     else if (held !== undefined && now < held.recheckMs) return;
     if (missing !== undefined && missing.program === number && now < missing.untilMs) return;
     this.#missing.delete(pid);
-    const opened = openPerfMapOf(pid);
+    const opened = openJitFileOf(pid, mappings.all());
     if (!("missing" in opened)) this.#hold(pid, new HeldMap(opened, number, now + RECHECK_MS));
     // What was written before its runtime took it away still holds.
     else if (held?.program === number) held.recheckMs = now + RECHECK_MS;
@@ -111,6 +115,7 @@ interface MissingMap {
 
 /** A map that is open for reading. */
 export interface JitMapFile extends FileDescriptor {
+  readonly kind: JitFileKind;
   /** Equal keys are the same map of the same process. */
   readonly key: string;
   /** Equal ones are the same program. */
@@ -124,10 +129,10 @@ class HeldMap implements Disposable {
   /** Its number. */
   readonly program: number;
   recheckMs: number;
-  readonly #file: OpenPerfMap;
+  readonly #file: OpenJitFile;
   #users = 1;
 
-  constructor(file: OpenPerfMap, program: number, recheckMs: number) {
+  constructor(file: OpenJitFile, program: number, recheckMs: number) {
     this.#file = file;
     this.program = program;
     this.recheckMs = recheckMs;
@@ -138,6 +143,7 @@ class HeldMap implements Disposable {
     let isOpen = true;
     const owner = `process ${pid}, program ${this.program}`;
     return {
+      kind: this.#file.kind,
       fd: this.#file.fd,
       key: `${this.#file.path} of ${owner} (${this.#file.identity})`,
       owner,

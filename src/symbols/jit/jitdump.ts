@@ -1,14 +1,17 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ByteReader } from "../../support/byte-reader.ts";
 import { CollectorError, malformed, messageOf } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../dwarf/unit-scan.ts";
 import { CodeMap, NONE } from "./code-map.ts";
 
 /** A dump holds the code itself: one of a day may have a gigabyte. */
 const FILE_BYTES_MAX = 4 * 1024 ** 3;
 /** One record: a function's code and name, or its lines. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
-/** Lines of all code. */
-const LINES_MAX = 4_000_000;
+/** Read of a record of code: its place and its name, which the code itself follows. */
+const LOAD_BYTES_MAX = 8192;
+/** Lines of all code; 32 MB. */
+const LINES_MAX = 2_000_000;
 const HEADER_BYTES = 40;
 const RECORD_HEADER_BYTES = 16;
 /** "JiTD", as a number of the machine that wrote it. */
@@ -26,10 +29,12 @@ export interface DumpedCode {
   readonly line?: number;
 }
 
-interface LineEntry {
-  readonly address: number;
-  readonly line: number;
-  readonly file: string;
+/** The lines of one piece of code, by their addresses. */
+interface CodeLines {
+  readonly addresses: Float64Array;
+  readonly lines: Int32Array;
+  /** Of each line its file, by the dump's numbers of them. */
+  readonly files: Uint32Array;
 }
 
 /**
@@ -48,60 +53,98 @@ export function readJitDump(path: string): JitDump {
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw malformed(path, "is no regular file");
-    return new JitDump(path, fd, Math.min(stats.size, FILE_BYTES_MAX));
+    const dump = new JitDump(path);
+    dump.readOn(fd, stats.size);
+    return dump;
   } finally {
     closeSync(fd);
   }
 }
 
-/** The code of a dump, by its addresses; the newest counts. */
+/** The code of a dump that grows, by its addresses; the newest counts. */
 export class JitDump {
   readonly #path: string;
-  readonly #fd: number;
   readonly #codes = new CodeMap();
   /** By row of the code. */
-  readonly #lines = new Map<number, readonly LineEntry[]>();
+  readonly #lines = new Map<number, CodeLines>();
   /** Of code that the next records load, by its address. */
-  readonly #pendingLines = new Map<number, readonly LineEntry[]>();
+  readonly #pendingLines = new Map<number, CodeLines>();
   /** By the runtime's number of the code, which MOVE names. */
   readonly #rows = new Map<string, number>();
+  readonly #files: string[] = [];
+  readonly #fileNumbers = new Map<string, number>();
   #lineCount = 0;
+  #littleEndian = true;
+  /** Where the next record begins; 0 before the header was read. */
+  #at = 0;
+  #isClosed = false;
 
-  constructor(path: string, fd: number, size: number) {
+  constructor(path: string) {
     this.#path = path;
-    this.#fd = fd;
-    const header = this.#read(0, Math.min(HEADER_BYTES, size));
-    if (header.length < HEADER_BYTES) throw malformed(path, "is too short for a jitdump");
-    const littleEndian = new ByteReader(header, path).u32() === MAGIC;
-    const reader = new ByteReader(header, path, littleEndian);
-    if (reader.u32() !== MAGIC) throw malformed(path, "is no jitdump file");
-    reader.skip(4);
-    let at = reader.u32();
-    while (at >= HEADER_BYTES && at + RECORD_HEADER_BYTES <= size) {
-      const record = new ByteReader(this.#read(at, RECORD_HEADER_BYTES), path, littleEndian);
+  }
+
+  /** Memory that it takes, about. */
+  get bytes(): number {
+    return this.#codes.bytes + LINE_BYTES * this.#lineCount + ROW_BYTES * this.#rows.size;
+  }
+
+  /** Whether a file of that size may be the one that was read, and more of it. */
+  isGrown(size: number): boolean {
+    return size >= this.#at;
+  }
+
+  /**
+   * Reads what was written since the last time; a record that is not whole is read the next time.
+   *
+   * @throws INPUT_MALFORMED  it is no jitdump
+   */
+  readOn(fd: number, fileSize: number): void {
+    const size = Math.min(fileSize, FILE_BYTES_MAX);
+    if (this.#at === 0) this.#readHeader(fd, size);
+    while (!this.#isClosed && this.#at + RECORD_HEADER_BYTES <= size) {
+      const head = read(fd, this.#at, RECORD_HEADER_BYTES);
+      const record = new ByteReader(head, this.#path, this.#littleEndian);
       const id = record.u32();
       const bytes = record.u32();
-      if (bytes < RECORD_HEADER_BYTES || at + bytes > size || id === JIT_CODE_CLOSE) break;
-      const isWanted = id <= JIT_CODE_DEBUG_INFO && bytes <= RECORD_BYTES_MAX;
-      if (isWanted) this.#take(id, at, bytes, littleEndian);
-      at += bytes;
+      if (bytes < RECORD_HEADER_BYTES || id === JIT_CODE_CLOSE) {
+        this.#isClosed = true;
+        return;
+      }
+      if (this.#at + bytes > size) return;
+      if (id <= JIT_CODE_DEBUG_INFO && bytes <= RECORD_BYTES_MAX) {
+        const wanted = id === JIT_CODE_DEBUG_INFO ? bytes : Math.min(bytes, LOAD_BYTES_MAX);
+        const start = this.#at + RECORD_HEADER_BYTES;
+        this.#take(id, read(fd, start, wanted - RECORD_HEADER_BYTES));
+      }
+      this.#at += bytes;
     }
+  }
+
+  #readHeader(fd: number, size: number): void {
+    const header = read(fd, 0, Math.min(HEADER_BYTES, size));
+    if (header.length < HEADER_BYTES) throw malformed(this.#path, "is too short for a jitdump");
+    this.#littleEndian = new ByteReader(header, this.#path).u32() === MAGIC;
+    const reader = new ByteReader(header, this.#path, this.#littleEndian);
+    if (reader.u32() !== MAGIC) throw malformed(this.#path, "is no jitdump file");
+    reader.skip(4);
+    this.#at = Math.max(reader.u32(), HEADER_BYTES);
   }
 
   lookup(address: number): DumpedCode | undefined {
     const row = this.#codes.rowAt(address);
     if (row === NONE) return undefined;
     const { name } = this.#codes.code(row);
-    const entry = this.#lines.get(row)?.findLast((one) => one.address <= address);
-    if (entry === undefined) return { name };
-    return { name, file: entry.file, ...(entry.line > 0 && { line: entry.line }) };
+    const known = this.#lines.get(row);
+    const index = known === undefined ? -1 : lastAtOrBefore(known.addresses, address);
+    if (known === undefined || index < 0) return { name };
+    const line = known.lines[index] as number;
+    const file = this.#files[known.files[index] as number];
+    return { name, ...(file !== undefined && { file }), ...(line > 0 && { line }) };
   }
 
   /** A broken record costs itself: its length led to the next one. */
-  #take(id: number, at: number, bytes: number, littleEndian: boolean): void {
-    const start = at + RECORD_HEADER_BYTES;
-    const body = this.#read(start, bytes - RECORD_HEADER_BYTES);
-    const reader = new ByteReader(body, `${this.#path} at ${at}`, littleEndian);
+  #take(id: number, body: Uint8Array): void {
+    const reader = new ByteReader(body, `${this.#path} at ${this.#at}`, this.#littleEndian);
     try {
       if (id === JIT_CODE_LOAD) this.#load(reader);
       else if (id === JIT_CODE_MOVE) this.#move(reader);
@@ -132,44 +175,54 @@ export class JitDump {
     const row = this.#rows.get(reader.u64().toString());
     if (row === undefined) return;
     const moved = this.#codes.add(after, size, Buffer.from(this.#codes.code(row).name));
-    const lines = this.#lines.get(row);
-    if (moved === NONE || lines === undefined) return;
-    const shift = after - before;
-    this.#lines.set(
-      moved,
-      lines.map((one) => ({ ...one, address: one.address + shift })),
-    );
+    const known = this.#lines.get(row);
+    if (moved === NONE || known === undefined) return;
+    this.#lineCount += known.lines.length;
+    if (this.#lineCount > LINES_MAX) return;
+    const addresses = known.addresses.map((address) => address + after - before);
+    this.#lines.set(moved, { ...known, addresses });
   }
 
   #debugInfo(reader: ByteReader): void {
     const code = reader.u64Number("code_addr");
     const count = reader.u64Number("nr_entry");
-    const lines: LineEntry[] = [];
-    let file = "";
+    const entries: { address: number; line: number; file: number }[] = [];
+    let file = 0;
     for (let left = count; left > 0 && this.#lineCount < LINES_MAX; left--) {
       const address = reader.u64Number("code_addr");
       const line = reader.i32();
       reader.skip(4);
       const named = reader.cString();
       // A byte that is in no name stands for the file before.
-      if (named !== "\ufffd") file = named;
-      lines.push({ address, line, file });
+      if (named !== "\ufffd") file = this.#fileNumber(named);
+      entries.push({ address, line, file });
       this.#lineCount++;
     }
-    this.#pendingLines.set(
-      code,
-      lines.sort((a, b) => a.address - b.address),
-    );
+    entries.sort((a, b) => a.address - b.address);
+    this.#pendingLines.set(code, {
+      addresses: Float64Array.from(entries, ({ address }) => address),
+      lines: Int32Array.from(entries, ({ line }) => line),
+      files: Uint32Array.from(entries, (entry) => entry.file),
+    });
   }
 
-  #read(offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      const count = readSync(this.#fd, bytes, filled, length - filled, offset + filled);
-      if (count === 0) break;
-      filled += count;
-    }
-    return bytes.subarray(0, filled);
+  #fileNumber(file: string): number {
+    return this.#fileNumbers.getOrInsertComputed(file, () => this.#files.push(file) - 1);
   }
+}
+
+/** Of a line, in its three columns. */
+const LINE_BYTES = 16;
+/** Of the runtime's number of a piece of code. */
+const ROW_BYTES = 64;
+
+function read(fd: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = readSync(fd, bytes, filled, length - filled, offset + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return bytes.subarray(0, filled);
 }

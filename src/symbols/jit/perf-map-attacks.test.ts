@@ -19,7 +19,7 @@ import { requirement } from "../../../test/support/requirements.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { PerfMap } from "./perf-map.ts";
 import { openPerfMapOf } from "./perf-map-file.ts";
-import { WorkerMaps } from "./worker-maps.ts";
+import { ReadMaps } from "./read-maps.ts";
 
 const NOBODY = 65_534;
 const MAP_BYTES_MAX = 64 * 1024 * 1024;
@@ -138,11 +138,11 @@ describe("a perf map of hostile lines [S6]", () => {
   });
 });
 
-describe("WorkerMaps [S6]", () => {
+describe("ReadMaps [S6]", () => {
   const folder = temporaryFolder();
   after(() => folder[Symbol.dispose]());
-  const nameAll = (maps: WorkerMaps, key: string, fd: number): readonly string[] => {
-    const found = maps.name(key, fd, BigUint64Array.of(0x1000n));
+  const nameAll = (maps: ReadMaps, key: string, fd: number): readonly string[] => {
+    const found = maps.name({ key, fd, kind: "perf_map" }, BigUint64Array.of(0x1000n));
     return found.flat().map(({ name }) => name);
   };
 
@@ -151,7 +151,7 @@ describe("WorkerMaps [S6]", () => {
     writeSync(fd, "1000 10 first\n");
     ftruncateSync(fd, 2 ** 31);
     const before = process.cpuUsage();
-    assert.deepEqual(nameAll(new WorkerMaps(), "sparse", fd), ["first"]);
+    assert.deepEqual(nameAll(new ReadMaps(), "sparse", fd), ["first"]);
     const { user, system } = process.cpuUsage(before);
     assert.ok(user + system < 1e6, `${user + system} µs`);
     closeSync(fd);
@@ -159,7 +159,7 @@ describe("WorkerMaps [S6]", () => {
 
   it("lives with a file that is cut while it is read", () => {
     const fd = openSync(folder.file("cut"), "w+");
-    const maps = new WorkerMaps();
+    const maps = new ReadMaps();
     writeSync(fd, "1000 10 before\n".repeat(1000), 0);
     assert.deepEqual(nameAll(maps, "cut", fd), ["before"]);
     ftruncateSync(fd, 7);
@@ -170,7 +170,7 @@ describe("WorkerMaps [S6]", () => {
   });
 
   it("keeps the maps of a hundred containers apart", () => {
-    const maps = new WorkerMaps();
+    const maps = new ReadMaps();
     for (let round = 0; round < 2; round++) {
       for (let container = 0; container < 100; container++) {
         const name = createHash("sha1").update(String(container)).digest("hex");
