@@ -19,7 +19,7 @@ export const GOOD_START: number = BASE + TEXT_AT;
 export const BAD_START: number = GOOD_START + 0x100;
 export const FUNCTION_BYTES = 0x100;
 /** Of all code, which is a hole but for some. */
-export const CODE_BYTES: number = 16 * 1024 * 1024;
+export const CODE_BYTES: number = 2 * 1024 * 1024;
 /** In `good`, in `bad`, and in neither. */
 export const ADDRESSES: readonly number[] = [GOOD_START + 4, BAD_START + 4, GOOD_START + 0x800];
 

@@ -179,9 +179,9 @@ const searches: readonly SymbolizeCase[] = [
       unit(parts, { abbreviations: table }, (entries) => entries.uleb(1).u32(program).u8(0));
     }
   }),
-  debugCase("64 units around an address, of one program of 4 million rows", (parts) => {
+  debugCase("64 units around an address, of one program of 3 million rows", (parts) => {
     const program = lines(parts, {}, (line) => {
-      endSequence(setAddress(line, BAD_START).times(4_000_000, [SPECIAL]), FUNCTION_BYTES);
+      endSequence(setAddress(line, BAD_START).times(3_000_000, [SPECIAL]), FUNCTION_BYTES);
     });
     for (let index = 0; index < 64; index++) {
       const table = abbreviations(parts, WITH_LINES);
@@ -350,6 +350,9 @@ const ranges: readonly SymbolizeCase[] = [
         .u32(1)
         .u32(0);
     }
+  }),
+  debugCase("64 MB of zeros in .debug_aranges", (parts) => {
+    section(parts, ".debug_aranges").times(64_000_000, [0]);
   }),
   debugCase("5 million ranges in .debug_aranges", (parts) => {
     const aranges = section(parts, ".debug_aranges");

@@ -7,12 +7,16 @@ import { lineFiles } from "./line-files.ts";
 import { linkedFiles } from "./linked-files.ts";
 import { nameFiles } from "./name-files.ts";
 import { packedFiles } from "./packed-files.ts";
-import type { SymbolizeCase } from "./symbolize-case.ts";
+import { type SymbolizeCase, withIndex } from "./symbolize-case.ts";
 import { assertSound, described, symbolize } from "./symbolize-run.ts";
+
+const MANY = /\d0,000|million|units (?:around|of one)|calls/;
 
 const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
   "units and entries": entryFiles,
   "lines and ranges": lineFiles,
+  // An index reads all of a file once: what is large, or read again and again, may cost more there.
+  indexes: [...entryFiles, ...lineFiles].filter(({ name }) => MANY.test(name)).map(withIndex),
   "names and symbols": nameFiles,
   "compressed parts": packedFiles,
   "other files": linkedFiles,
