@@ -8,21 +8,26 @@ import {
   AT_GNU_DWO_ID,
   AT_GNU_DWO_NAME,
   abbreviations,
+  BAD_START,
   badFunction,
   type DebugParts,
   debugImage,
   FORM_DATA8,
   FORM_STRING,
+  FUNCTION_BYTES,
   FUNCTION_FORMS,
   goodParts,
   ROOT_FORMS,
   root,
+  section,
   TAG_COMPILE_UNIT,
+  TAG_INLINED,
   TAG_SUBPROGRAM,
   unit,
 } from "./debug-image.ts";
 import { ElfImage } from "./elf-image.ts";
-import { expectNames, expectSymbols, type SymbolizeCase } from "./symbolize-case.ts";
+import { expectNames, expectSymbols, requireEqual, type SymbolizeCase } from "./symbolize-case.ts";
+import type { SymbolizeOutcome } from "./symbolize-run.ts";
 
 const GIB = 1024 ** 3;
 const DWO_ID = 0x1122_3344_5566_7788n;
@@ -80,6 +85,8 @@ function linkCase(section: string, name: string): SymbolizeCase {
 
 /** A skeleton of `bad` whose other part is said to be in a file. */
 function skeleton(parts: DebugParts, name: string, id = DWO_ID): void {
+  // What split units have in the program.
+  section(parts, ".debug_addr").u64(BAD_START);
   const table = abbreviations(parts, [
     TAG_COMPILE_UNIT,
     false,
@@ -107,24 +114,32 @@ function splitImage(write: (parts: DebugParts) => void): ElfImage {
   return image;
 }
 
+/** In it `inner` was inlined into `bad`, which nothing else says. */
 function splitUnit(parts: DebugParts, table: number, id: bigint): void {
   unit(parts, { abbreviations: table }, (entries) => {
     badFunction(entries.uleb(1).u64(id), 2);
-    entries.u8(0);
+    entries.uleb(3).text("inner").u64(BAD_START).u64(FUNCTION_BYTES).u8(0, 0);
   });
+}
+
+function expectInner({ answers }: SymbolizeOutcome): void {
+  const names = answers[1]?.frames.map(({ systemName }) => systemName);
+  requireEqual(names, ["inner", "bad"]);
 }
 
 function splitTable(parts: DebugParts): number {
   return abbreviations(
     parts,
     [TAG_COMPILE_UNIT, true, AT_GNU_DWO_ID, FORM_DATA8],
-    [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS],
+    [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS],
+    [TAG_INLINED, false, ...FUNCTION_FORMS],
   );
 }
 
 function splitCase(
   name: string,
   write: (folder: TemporaryFolder, parts: DebugParts) => void,
+  check: SymbolizeCase["check"] = expectNames,
 ): SymbolizeCase {
   return {
     name,
@@ -135,7 +150,7 @@ function splitCase(
       debugImage(parts).write(folder.file("program"));
       return ["--binary", folder.file("program")];
     },
-    check: expectNames,
+    check,
   };
 }
 
@@ -145,6 +160,15 @@ const splits: readonly SymbolizeCase[] = [
       placeAll(folder);
       skeleton(parts, name);
     }),
+  ),
+  splitCase(
+    "a .dwo file as it should be",
+    (folder, parts) => {
+      skeleton(parts, "split.dwo");
+      const image = splitImage((split) => splitUnit(split, splitTable(split), DWO_ID));
+      image.write(folder.file("split.dwo"));
+    },
+    expectInner,
   ),
   splitCase("a .dwo file of another id", (folder, parts) => {
     skeleton(parts, "split.dwo");
@@ -182,8 +206,9 @@ function packageCase(
   name: string,
   index: PackageIndex,
   write: (index: ByteWriter) => void,
+  check?: SymbolizeCase["check"],
 ): SymbolizeCase {
-  return splitCase(`a .dwp file of ${name}`, (folder, parts) => {
+  const make = (folder: TemporaryFolder, parts: DebugParts): void => {
     skeleton(parts, "gone.dwo");
     const image = splitImage((split) => {
       splitUnit(split, splitTable(split), DWO_ID);
@@ -193,12 +218,22 @@ function packageCase(
       split.others.set(".debug_cu_index", section);
     });
     image.write(folder.file("program.dwp"));
-  });
+  };
+  return splitCase(`a .dwp file of ${name}`, make, check);
 }
 
 const ONES = 0xffff_ffff;
 
 const packages: readonly SymbolizeCase[] = [
+  packageCase(
+    "one unit",
+    { version: 2, columns: 2, units: 1, slots: 2 },
+    (index) => {
+      index.u64(DWO_ID).u64(0).u32(1).u32(0).u32(1).u32(3);
+      index.u32(0).u32(0).u32(100).u32(100);
+    },
+    expectInner,
+  ),
   packageCase("2^32 − 1 slots", { version: 5, columns: 8, units: ONES, slots: ONES }, () => {}),
   packageCase("2^31 columns", { version: 5, columns: 2 ** 31, units: 1, slots: 2 }, () => {}),
   packageCase("no columns", { version: 2, columns: 0, units: 1, slots: 2 }, (section) => {

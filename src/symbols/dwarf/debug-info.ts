@@ -102,8 +102,9 @@ export class DebugInfo {
       this.#file.work.start();
     }
     for (;;) {
-      for (const [tried, unit] of this.#index.unitsAt(address).entries()) {
-        if (tried >= USUAL_TRIES && !this.#mayTry()) break;
+      let tries = 0;
+      for (const unit of this.#index.unitsAt(address)) {
+        if (tries++ >= USUAL_TRIES && !this.#mayTry()) break;
         const frames = this.#framesOf(unit, address, inlines);
         if (isNamed(frames)) return frames;
         if (best.length === 0) best = frames;

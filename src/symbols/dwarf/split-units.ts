@@ -1,7 +1,7 @@
 import type { ElfFile } from "../elf/elf-file.ts";
-import { DwarfCursor } from "./dwarf-cursor.ts";
 import { type Contributions, DwarfFile, WHOLE_FILE } from "./dwarf-file.ts";
 import { FunctionNames } from "./function-names.ts";
+import { PackageIndex } from "./package-index.ts";
 import { Unit } from "./unit.ts";
 import type { UnitHeader } from "./unit-header.ts";
 import { UnitStore } from "./unit-store.ts";
@@ -10,14 +10,6 @@ import { UnitStore } from "./unit-store.ts";
 const SPLIT_FILES_MAX = 4096;
 /** Units of a .dwo file: one, and some for types. */
 const UNITS_MAX = 65_536;
-/** Columns of an index; there are twelve kinds of sections. */
-const COLUMNS_MAX = 16;
-
-const DW_SECT_INFO = 1;
-const DW_SECT_ABBREV = 3;
-const DW_SECT_LINE = 4;
-const DW_SECT_STR_OFFSETS = 6;
-const DW_SECT_RNGLISTS = 8;
 
 /** Where the units are that were split off. */
 export interface SplitFiles {
@@ -44,7 +36,7 @@ export class SplitUnits {
   readonly #files: SplitFiles;
   readonly #stores = new Map<string, Store | undefined>();
   #package: Store | undefined;
-  #packageIndex: ReadonlyMap<string, PackageRow> | undefined;
+  #packageIndex: PackageIndex | undefined;
 
   constructor(files: SplitFiles) {
     this.#files = files;
@@ -63,8 +55,8 @@ export class SplitUnits {
     const elf = this.#files.package;
     if (elf === undefined) return undefined;
     this.#package ??= new Store(elf, skeleton);
-    this.#packageIndex ??= readPackageIndex(this.#package.units.file);
-    const row = this.#packageIndex.get(dwoId);
+    this.#packageIndex ??= new PackageIndex(this.#package.units.file.elf);
+    const row = this.#packageIndex.rowOf(dwoId);
     if (row === undefined) return undefined;
     const index = this.#package.units.file.unitAt(row.info);
     return index < 0 ? undefined : this.#package.split(skeleton, index, row);
@@ -127,57 +119,4 @@ class Store {
     this.units.setUnit(index, new Unit(file, header, { skeleton, contributions }));
     return { units: this.units, index, names: this.#names };
   }
-}
-
-interface PackageRow extends Contributions {
-  readonly info: number;
-}
-
-/**
- * Which units a .dwp file has, and where their parts of the sections are. Source: DWARF 5,
- * section 7.3.5; version 2 is what GNU tools wrote before.
- */
-function readPackageIndex(file: DwarfFile): ReadonlyMap<string, PackageRow> {
-  const rows = new Map<string, PackageRow>();
-  const section = file.elf.sections.find(({ name }) => name === ".debug_cu_index");
-  if (section === undefined) return rows;
-  const bytes = file.elf.access.read(section.offset, section.size);
-  const cursor = new DwarfCursor(bytes, section.name, file.elf.littleEndian);
-  // The version has 16 bits, and 16 more that are 0; in version 2 it has 32.
-  const version = cursor.littleEndian
-    ? cursor.u32() & 0xffff
-    : Math.max(cursor.u16(), cursor.u16());
-  const columns = cursor.u32();
-  const units = cursor.u32();
-  const slots = cursor.u32();
-  const needed = slots * 12 + (units * 2 + 1) * columns * 4;
-  if (columns > COLUMNS_MAX || needed > cursor.end - cursor.at) {
-    throw cursor.error("the index of units is cut");
-  }
-  const hashes = cursor.at;
-  const indices = hashes + 8 * slots;
-  const heads = indices + 4 * slots;
-  const wordAt = (at: number): number => {
-    cursor.at = at;
-    return cursor.u32();
-  };
-  const kinds = Array.from({ length: columns }, (_, column) => wordAt(heads + 4 * column));
-  for (let slot = 0; slot < slots; slot++) {
-    const row = wordAt(indices + 4 * slot);
-    if (row === 0 || row > units) continue;
-    const offsetOf = (kind: number): number => {
-      const column = kinds.indexOf(kind);
-      return column < 0 ? 0 : wordAt(heads + 4 * (row * columns + column));
-    };
-    const id = bytes.subarray(hashes + 8 * slot, hashes + 8 * slot + 8);
-    rows.set((cursor.littleEndian ? id.slice().reverse() : id).toHex(), {
-      info: offsetOf(DW_SECT_INFO),
-      abbrev: offsetOf(DW_SECT_ABBREV),
-      line: offsetOf(DW_SECT_LINE),
-      strOffsets: offsetOf(DW_SECT_STR_OFFSETS),
-      // In version 2 this column is of macros, and ranges are in the program's own file.
-      rangeLists: version >= 5 ? offsetOf(DW_SECT_RNGLISTS) : 0,
-    });
-  }
-  return rows;
 }
