@@ -26,6 +26,7 @@ export const ADDRESSES: readonly number[] = [GOOD_START + 4, BAD_START + 4, GOOD
 export const TAG_COMPILE_UNIT = 0x11;
 export const TAG_SUBPROGRAM = 0x2e;
 export const TAG_INLINED = 0x1d;
+export const TAG_CLASS = 0x02;
 export const TAG_NAMESPACE = 0x39;
 export const TAG_BLOCK = 0x0b;
 
@@ -131,6 +132,28 @@ export const ROOT_FORMS: readonly number[] = [AT_LOW_PC, FORM_ADDR, AT_HIGH_PC, 
 /** Code and range of a first entry. */
 export function root(entries: ByteWriter, code = 1): ByteWriter {
   return entries.uleb(code).u64(BAD_START).u64(FUNCTION_BYTES);
+}
+
+/** What is in most units. */
+export const UNIT: Abbreviation = [TAG_COMPILE_UNIT, true, ...ROOT_FORMS];
+export const FUNCTION: Abbreviation = [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS];
+export const PARENT: Abbreviation = [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS];
+export const SCOPE: Abbreviation = [TAG_NAMESPACE, true];
+
+/** Bytes of a first entry that `root` writes. */
+export const ROOT_BYTES = 17;
+
+/** A unit of `bad` behind which anything may follow. */
+export function badUnit(
+  parts: DebugParts,
+  more: readonly Abbreviation[],
+  write: Parameters<typeof unit>[2],
+): void {
+  const table = abbreviations(parts, UNIT, FUNCTION, ...more);
+  unit(parts, { abbreviations: table }, (entries) => {
+    root(entries);
+    write(entries);
+  });
 }
 
 interface WrittenLines {

@@ -10,7 +10,7 @@ import {
   abbreviations,
   BAD_START,
   badFunction,
-  type DebugParts,
+  badUnit,
   FORM_ADDR,
   FORM_ADDRX,
   FORM_DATA8,
@@ -20,42 +20,25 @@ import {
   FORM_STRP,
   FORM_STRX,
   FORM_UDATA,
+  FUNCTION,
   FUNCTION_BYTES,
   FUNCTION_FORMS,
+  PARENT,
+  ROOT_BYTES,
   ROOT_FORMS,
   root,
   section,
   TAG_BLOCK,
   TAG_COMPILE_UNIT,
   TAG_INLINED,
-  TAG_NAMESPACE,
   TAG_SUBPROGRAM,
+  UNIT,
   UNIT_HEADER_BYTES,
   unit,
 } from "./debug-image.ts";
 import { debugCase, expectSymbols, type SymbolizeCase } from "./symbolize-case.ts";
 
 const MIB = 1024 * 1024;
-const UNIT: Abbreviation = [TAG_COMPILE_UNIT, true, ...ROOT_FORMS];
-const FUNCTION: Abbreviation = [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS];
-const PARENT: Abbreviation = [TAG_SUBPROGRAM, true, ...FUNCTION_FORMS];
-const SCOPE: Abbreviation = [TAG_NAMESPACE, true];
-
-/** Bytes of a first entry that `root` writes. */
-const ROOT_BYTES = 17;
-
-/** A unit of `bad` behind which anything may follow. */
-function badUnit(
-  parts: DebugParts,
-  more: readonly Abbreviation[],
-  write: Parameters<typeof unit>[2],
-): void {
-  const table = abbreviations(parts, UNIT, FUNCTION, ...more);
-  unit(parts, { abbreviations: table }, (entries) => {
-    root(entries);
-    write(entries);
-  });
-}
 
 const tables: readonly SymbolizeCase[] = [
   debugCase("a table of abbreviations that is not there", (parts) => {
@@ -240,56 +223,6 @@ const references: readonly SymbolizeCase[] = [
   }),
 ];
 
-const depths: readonly SymbolizeCase[] = [
-  debugCase("entries 100,000 deep", (parts) => {
-    badUnit(parts, [SCOPE], (entries) => entries.times(100_000, [3]));
-  }),
-  debugCase("blocks 100,000 deep in a function", (parts) => {
-    badUnit(parts, [PARENT, [TAG_BLOCK, true]], (entries) => {
-      badFunction(entries, 3);
-      entries.times(100_000, [4]);
-    });
-  }),
-  debugCase("calls 200 deep of names of 30 KiB in 50 namespaces of such names", (parts) => {
-    const call = [AT_ABSTRACT_ORIGIN, FORM_REF4, AT_LOW_PC, FORM_ADDR, AT_HIGH_PC, FORM_DATA8];
-    const more: Abbreviation[] = [
-      [TAG_NAMESPACE, true, AT_NAME, FORM_STRP],
-      [TAG_SUBPROGRAM, false, AT_NAME, FORM_STRP],
-      [TAG_INLINED, true, ...call],
-      PARENT,
-    ];
-    const names = section(parts, ".debug_str");
-    names.times(30 * 1024, [0x41]).u8(0);
-    badUnit(parts, more, (entries) => {
-      entries.times(50, [3, 0, 0, 0, 0]);
-      const abstracts = UNIT_HEADER_BYTES + ROOT_BYTES + 50 * 5;
-      for (let index = 0; index < 200; index++) entries.uleb(4).u32(index % 64);
-      entries.times(50, [0]);
-      badFunction(entries, 6);
-      for (let index = 0; index < 200; index++) {
-        entries
-          .uleb(5)
-          .u32(abstracts + 5 * index)
-          .u64(BAD_START)
-          .u64(FUNCTION_BYTES);
-      }
-      entries.times(202, [0]);
-    });
-  }),
-  debugCase("2 million functions in one place", (parts) => {
-    const table = abbreviations(parts, UNIT, [TAG_SUBPROGRAM, false, ...ROOT_FORMS]);
-    unit(parts, { abbreviations: table }, (entries) => {
-      const one = { info: section(parts, ".debug_one") };
-      const pattern = root(one.info, 2).bytes.slice();
-      parts.others.clear();
-      root(entries).times(2_000_000, pattern);
-    });
-  }),
-  debugCase("a unit of 48 MiB of ends", (parts) => {
-    badUnit(parts, [SCOPE], (entries) => entries.times(24 * MIB, [3, 0]));
-  }),
-];
-
 const texts: readonly SymbolizeCase[] = [
   debugCase("a name of 10 MB in the entries", (parts) => {
     const table = abbreviations(parts, UNIT, [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS]);
@@ -369,10 +302,4 @@ const texts: readonly SymbolizeCase[] = [
 ];
 
 /** Units, entries, abbreviations and texts. */
-export const entryFiles: readonly SymbolizeCase[] = [
-  ...tables,
-  ...units,
-  ...references,
-  ...depths,
-  ...texts,
-];
+export const entryFiles: readonly SymbolizeCase[] = [...tables, ...units, ...references, ...texts];

@@ -1,6 +1,7 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import {
   type Abbreviation,
+  ADDRESSES,
   AT_COMP_DIR,
   AT_HIGH_PC,
   AT_LOW_PC,
@@ -12,6 +13,7 @@ import {
   badFunction,
   CODE_BYTES,
   type DebugParts,
+  debugImage,
   endSequence,
   FORM_ADDR,
   FORM_DATA8,
@@ -20,6 +22,7 @@ import {
   FUNCTION_BYTES,
   FUNCTION_FORMS,
   GOOD_START,
+  goodParts,
   lines,
   ROOT_FORMS,
   root,
@@ -30,7 +33,8 @@ import {
   TAG_SUBPROGRAM,
   unit,
 } from "./debug-image.ts";
-import { debugCase, type SymbolizeCase } from "./symbolize-case.ts";
+import { PF_RX, PT_LOAD } from "./elf-image.ts";
+import { debugCase, expectNames, type SymbolizeCase } from "./symbolize-case.ts";
 
 const FUNCTION: Abbreviation = [TAG_SUBPROGRAM, false, ...FUNCTION_FORMS];
 const WITH_LINES: Abbreviation = [
@@ -351,6 +355,30 @@ const ranges: readonly SymbolizeCase[] = [
         .u32(0);
     }
   }),
+  {
+    name: "120 segments of code, and a list of 10 million ranges",
+    addresses: ADDRESSES,
+    write: (folder) => {
+      const parts = goodParts();
+      longList(parts, 5);
+      const table = abbreviations(
+        parts,
+        [TAG_COMPILE_UNIT, true, ...ROOT_FORMS],
+        [TAG_SUBPROGRAM, false, ...BY_RANGES],
+      );
+      unit(parts, { abbreviations: table, version: 5 }, (entries) => {
+        root(entries).times(100_000, [2, 0, 0, 0, 0]);
+      });
+      const image = debugImage(parts);
+      for (let index = 0; index < 120; index++) {
+        const address = 2 ** 40 + index * 4096;
+        image.programs.push({ type: PT_LOAD, flags: PF_RX, offset: 0, address, fileSize: 4096 });
+      }
+      image.write(folder.file("program"));
+      return ["--binary", folder.file("program")];
+    },
+    check: expectNames,
+  },
   debugCase("64 MB of zeros in .debug_aranges", (parts) => {
     section(parts, ".debug_aranges").times(64_000_000, [0]);
   }),

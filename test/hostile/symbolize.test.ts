@@ -2,6 +2,7 @@ import { describe, it } from "node:test";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { addressFiles } from "./address-files.ts";
 import { damagedFiles } from "./damaged-files.ts";
+import { depthFiles } from "./depth-files.ts";
 import { entryFiles } from "./entry-files.ts";
 import { lineFiles } from "./line-files.ts";
 import { linkedFiles } from "./linked-files.ts";
@@ -13,10 +14,12 @@ import { assertSound, described, symbolize } from "./symbolize-run.ts";
 const MANY = /\d0,000|million|units (?:around|of one)|calls/;
 
 const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
-  "units and entries": entryFiles,
+  "units and entries": [...entryFiles, ...depthFiles],
   "lines and ranges": lineFiles,
   // An index reads all of a file once: what is large, or read again and again, may cost more there.
-  indexes: [...entryFiles, ...lineFiles].filter(({ name }) => MANY.test(name)).map(withIndex),
+  indexes: [...entryFiles, ...depthFiles, ...lineFiles]
+    .filter(({ name }) => MANY.test(name))
+    .map(withIndex),
   "names and symbols": nameFiles,
   "compressed parts": packedFiles,
   "other files": linkedFiles,

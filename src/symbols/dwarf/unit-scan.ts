@@ -208,9 +208,13 @@ class Scanner {
 /**
  * The scopes inside of one that was not looked into, down to the entry at `offset`, outermost
  * first: where each begins.
+ *
+ * @throws LIMIT_EXCEEDED  too much was looked through for one question
  */
 export function scopesInside(unit: Unit, scopeStart: number, offset: number): number[] {
   const { table, encoding } = unit;
+  // Many names may be asked for that stand in one scope.
+  unit.file.work.spend(unit.name, offset - scopeStart);
   const cursor = unit.cursor(scopeStart);
   skipAttributes(cursor, table, unit.rowOf(cursor, cursor.uleb()), encoding);
   /** Of each level that is open where it begins; NO_SCOPE for what gives no name. */

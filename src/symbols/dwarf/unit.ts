@@ -9,8 +9,8 @@ import { type RangePairs, readOldRanges, readRangeList } from "./range-lists.ts"
 import { textIn } from "./string-section.ts";
 import type { UnitHeader } from "./unit-header.ts";
 
-/** A unit with more is no unit: the largest seen, of a program linked as one, has 200 MB. */
-const UNIT_BYTES_MAX = 1024 * 1024 * 1024;
+/** The largest seen, of a program linked as one, has nearly as many; they are held in memory. */
+const UNIT_BYTES_MAX = 200_000_000;
 /** Bytes of the header of .debug_str_offsets and .debug_rnglists, in the 32-bit format. */
 const STR_OFFSETS_HEADER_BYTES = 8;
 const RANGE_LISTS_HEADER_BYTES = 12;

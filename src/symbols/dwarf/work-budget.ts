@@ -1,7 +1,8 @@
 import { limitExceeded } from "../../support/errors.ts";
 
 /**
- * Bytes of abbreviations, lists of ranges and line programs that are read for one question. Where
+ * Bytes that are read more than once, or for many: abbreviations, lists of ranges, line programs,
+ * entries of scopes that are looked into for a name. Of one question. Where
  * all units have to be looked at, their abbreviations are most of it: a browser has 20 MB.
  */
 const BYTES_MAX = 24 * 1024 * 1024;
