@@ -1,6 +1,15 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { ADDRESSES, BAD_START, debugImage, goodParts } from "./debug-image.ts";
-import { BASE, ElfImage, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, TEXT_AT } from "./elf-image.ts";
+import {
+  BASE,
+  ElfImage,
+  PF_RX,
+  PT_LOAD,
+  SHT_DYNSYM,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  TEXT_AT,
+} from "./elf-image.ts";
 import { goFiles } from "./go-files.ts";
 import type { HostileFile } from "./hostile-files.ts";
 import { symbolFiles } from "./symbol-files.ts";
@@ -90,6 +99,65 @@ const names: readonly SymbolizeCase[] = [
   ),
 ];
 
+interface PlacedFunction {
+  readonly name: string;
+  readonly value: bigint;
+  readonly size: bigint;
+}
+
+const LAST = 2n ** 64n - 1n;
+
+/** A program whose code is at the end of all addresses, as a kernel's. */
+function atTheEnd(name: string, functions: readonly PlacedFunction[]): SymbolizeCase {
+  return {
+    name,
+    addresses: [0n, 0x1000n, 2n ** 53n, 2n ** 63n, LAST - 4095n, LAST - 15n, LAST],
+    write: (folder) => {
+      const image = new ElfImage(0);
+      image.mapsText = false;
+      for (const address of [2n ** 64n - 4096n, 2n ** 63n, 2n ** 53n, 0n]) {
+        const sizes = { fileSize: 4096, memorySize: LAST };
+        image.programs.push({ type: PT_LOAD, flags: PF_RX, offset: 0, address, ...sizes });
+      }
+      const text = { name: ".text", flags: EXECUTABLE, address: 2n ** 64n - 4096n };
+      image.sections.push({ ...text, offset: TEXT_AT, size: 4096 });
+      const symbols = new ByteWriter().times(ENTRY_BYTES, [0]);
+      const texts = new ByteWriter().u8(0);
+      for (const { name: own, value, size } of functions) {
+        symbols.u32(texts.length).u8(0x12, 0).u16(1).u64(value).u64(size);
+        texts.text(own);
+      }
+      image.section(".symtab", symbols.bytes, { type: SHT_SYMTAB, link: 3, entrySize: 24 });
+      image.section(".strtab", texts.bytes, { type: SHT_STRTAB });
+      image.write(folder.file("program"));
+      return ["--binary", folder.file("program")];
+    },
+    check: ({ answers }) => {
+      for (const { address, frames } of answers) {
+        const found = functions.find(({ name: own }) => own === frames[0]?.systemName);
+        if (found === undefined) continue;
+        const distance = BigInt(address) - found.value;
+        if (distance >= 0n && distance < found.size) continue;
+        throw new Error(`${address} is not in ${found.name}`);
+      }
+    },
+  };
+}
+
+const ends: readonly SymbolizeCase[] = [
+  atTheEnd("a function that lasts beyond all addresses", [
+    { name: "all", value: 0n, size: LAST },
+    { name: "far", value: LAST - 15n, size: LAST },
+    { name: "last", value: LAST, size: 1n },
+  ]),
+  atTheEnd("functions around 2^53 and 2^63", [
+    { name: "low", value: 2n ** 53n - 1n, size: 1n },
+    { name: "odd", value: 2n ** 53n + 1n, size: 1n },
+    { name: "even", value: 2n ** 53n, size: 1n },
+    { name: "half", value: 2n ** 63n, size: 2n ** 63n },
+  ]),
+];
+
 /** Sections of stubs and of what leads to them, as often as given. */
 function stubs(name: string, sizes: { stubBytes: number; slots: number; times: number }) {
   return {
@@ -156,6 +224,7 @@ function fromImage({ name, image }: HostileFile): SymbolizeCase {
 /** Names, symbol tables, stubs, tables of Go. */
 export const nameFiles: readonly SymbolizeCase[] = [
   ...names,
+  ...ends,
   ...tables,
   ...[...symbolFiles, ...goFiles].map(fromImage),
 ];

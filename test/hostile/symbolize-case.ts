@@ -7,7 +7,7 @@ export interface SymbolizeCase {
   readonly name: string;
   /** Writes it and gives the flags that lead to it. */
   readonly write: (folder: TemporaryFolder) => readonly string[];
-  readonly addresses: readonly number[];
+  readonly addresses: readonly (number | bigint)[];
   readonly check?: (outcome: SymbolizeOutcome) => void | Promise<void>;
   readonly skip?: string | false;
   /** Why it is not yet met. */

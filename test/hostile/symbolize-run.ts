@@ -48,7 +48,7 @@ export interface SymbolizeOutcome {
  */
 export async function symbolize(
   flags: readonly string[],
-  addresses: readonly number[],
+  addresses: readonly (number | bigint)[],
   cache: string,
 ): Promise<SymbolizeOutcome> {
   const asked = addresses.flatMap((address) => ["--addr", `0x${address.toString(16)}`]);
@@ -86,7 +86,10 @@ export function described({ code, cpuMs, memoryMib, answers, error }: SymbolizeO
 }
 
 /** In bounds, and with an answer for each address or one sentence. */
-export function assertSound(outcome: SymbolizeOutcome, addresses: readonly number[]): void {
+export function assertSound(
+  outcome: SymbolizeOutcome,
+  addresses: readonly (number | bigint)[],
+): void {
   const { code, cpuMs, memoryMib, answers, error } = outcome;
   assert.ok(code === 0 || code === 1, described(outcome));
   assert.ok(cpuMs < CPU_MS_MAX, `${cpuMs} ms of CPU time`);
@@ -99,8 +102,8 @@ export function assertSound(outcome: SymbolizeOutcome, addresses: readonly numbe
   }
   assert.equal(error, "");
   assert.deepEqual(
-    answers.map(({ address }) => Number(address)),
-    addresses,
+    answers.map(({ address }) => BigInt(address)),
+    addresses.map(BigInt),
   );
   for (const { address, frames, reason = "" } of answers) {
     assert.ok(frames.length > 0 || reason !== "", `${address} has neither frames nor a reason`);

@@ -11,7 +11,7 @@ import { packedFiles } from "./packed-files.ts";
 import { type SymbolizeCase, withIndex } from "./symbolize-case.ts";
 import { assertSound, described, symbolize } from "./symbolize-run.ts";
 
-const MANY = /\d0,000|million|units (?:around|of one)|calls/;
+const MANY = /units (?:around|of one)|of one (?:list|program)|10 million rows|class of|of ends/;
 
 const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
   "units and entries": [...entryFiles, ...depthFiles],
