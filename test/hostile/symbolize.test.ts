@@ -8,16 +8,18 @@ import { lineFiles } from "./line-files.ts";
 import { linkedFiles } from "./linked-files.ts";
 import { nameFiles } from "./name-files.ts";
 import { packedFiles } from "./packed-files.ts";
+import { rangeFiles } from "./range-files.ts";
 import { type SymbolizeCase, withIndex } from "./symbolize-case.ts";
 import { assertSound, described, symbolize } from "./symbolize-run.ts";
 
-const MANY = /units (?:around|of one)|of one (?:list|program)|10 million rows|class of|of ends/;
+const MANY =
+  /units (?:around|of one)|of one (?:list|program)(?!.*often)|10 million rows|class of|of ends/;
 
 const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
   "units and entries": [...entryFiles, ...depthFiles],
-  "lines and ranges": lineFiles,
+  "lines and ranges": [...lineFiles, ...rangeFiles],
   // An index reads all of a file once: what is large, or read again and again, may cost more there.
-  indexes: [...entryFiles, ...depthFiles, ...lineFiles]
+  indexes: [...entryFiles, ...depthFiles, ...lineFiles, ...rangeFiles]
     .filter(({ name }) => MANY.test(name))
     .map(withIndex),
   "names and symbols": nameFiles,

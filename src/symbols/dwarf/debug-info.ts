@@ -4,6 +4,7 @@ import type { Missing } from "../executable-file.ts";
 import { AddressIndex, readAddressRanges, UnitRanges } from "./address-index.ts";
 import { DwarfFile } from "./dwarf-file.ts";
 import { FunctionNames } from "./function-names.ts";
+import { hasLargeLines } from "./line-table.ts";
 import { type SplitFiles, SplitUnits } from "./split-units.ts";
 import { UnitFunctions } from "./unit-functions.ts";
 import { UnitStore } from "./unit-store.ts";
@@ -29,8 +30,8 @@ const UNITS_KEPT_MAX = 8192;
 const USUAL_TRIES = 4;
 /** What one more costs, in bytes that are read. */
 const TRY_COST = 64;
-/** Bytes that are read to say what is at every address, beyond twice the file's size. */
-const INDEX_BYTES_MIN = 32 * 1024 * 1024;
+/** Bytes that are read for a group of addresses, or all, beyond twice the file's size. */
+const GROUP_BYTES_MIN = 32 * 1024 * 1024;
 /** Units whose first entries are read to find an address; a browser has 100,000. */
 const UNITS_LOOKED_AT_MAX = 262_144;
 /** Units that are looked at: a program is compiled in one way, but for what it is linked with. */
@@ -66,6 +67,8 @@ export class DebugInfo {
   #index: AddressIndex | undefined;
   /** The index knows what .debug_aranges leaves out, too. */
   #isComplete = false;
+  /** An index is made of it, which is whole or is none. */
+  #isIndexed = false;
 
   constructor(file: DwarfFile, options: DebugInfoOptions) {
     this.#file = file;
@@ -115,11 +118,22 @@ export class DebugInfo {
     }
   }
 
+  /** A group of addresses begins, which together read hardly more than there is. */
+  begin(): void {
+    const { work, elf } = this.#file;
+    work.limitAll(2 * elf.access.size + GROUP_BYTES_MIN);
+  }
+
+  /** They have read too much: units share what is read for each of them anew. */
+  get isOver(): boolean {
+    return this.#file.work.isOver;
+  }
+
   /** Whether one unit more may be looked at for an address, which is counted. */
   #mayTry(): boolean {
     const { work } = this.#file;
-    this.#requireNotOver();
-    if (work.isSpent) return false;
+    if (this.#isIndexed) this.#requireNotOver();
+    if (work.isSpent || work.isOver) return false;
     work.spend(".debug_info", TRY_COST);
     return true;
   }
@@ -145,12 +159,12 @@ export class DebugInfo {
    * @throws INPUT_MALFORMED  units share so much that it would be read again and again
    */
   *bounds(): Generator<readonly Float64Array[]> {
-    const { work, elf } = this.#file;
-    work.limitAll(2 * elf.access.size + INDEX_BYTES_MIN);
+    this.begin();
+    this.#isIndexed = true;
     this.#index = this.#completeIndex();
     for (const [unit, bounds] of this.#index.bounds()) {
       this.#requireNotOver();
-      work.start();
+      this.#file.work.start();
       yield [bounds, ...(this.#functionsOf(unit)?.bounds() ?? [])];
     }
   }
@@ -208,6 +222,8 @@ export class DebugInfo {
   #openUnit(index: number): UnitFunctions | undefined {
     try {
       const skeleton = this.#units.unit(index);
+      // Its lines and all those of others would be too much together.
+      if (hasLargeLines(skeleton)) this.#releaseFunctions();
       const split = this.#split.splitOf(skeleton);
       if (split === undefined) {
         return new UnitFunctions({ units: this.#units, index, names: this.#names });

@@ -10,6 +10,8 @@ import { lastAtOrBefore } from "./unit-scan.ts";
 const ROWS_MAX = 9_000_000;
 /** Bytes of one program; the same has 25 MB. */
 const PROGRAM_BYTES_MAX = 32 * 1024 * 1024;
+/** A row has one byte at least; few programs are as large. */
+const LARGE_PROGRAM_BYTES = 4 * 1024 * 1024;
 /** A row takes some three bytes of the program: room for all of most programs at once. */
 const BYTES_PER_ROW = 2.5;
 /** Columns above it are counted as not known. */
@@ -247,6 +249,16 @@ function grown<Column extends LineColumn>(before: Column, after: Column): Column
 }
 
 type LineColumn = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+
+/** Whether the rows of a unit may be as many as are kept of all others. False when it has none. */
+export function hasLargeLines({ file, encoding, root }: Unit): boolean {
+  const section = file.section("line");
+  const left = (section?.size ?? 0) - root.stmtList;
+  if (section === undefined || root.stmtList < 0 || left < LARGE_PROGRAM_BYTES) return false;
+  const head = section.read(root.stmtList, LENGTH_BYTES);
+  const cursor = new DwarfCursor(head, section.name, encoding.littleEndian);
+  return Math.min(unitLength(cursor).bytes, left) >= LARGE_PROGRAM_BYTES;
+}
 
 /** The one program that begins at an offset, with its header. */
 function programBytes(unit: Unit, offset: number): Uint8Array {

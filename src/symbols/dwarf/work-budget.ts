@@ -1,9 +1,9 @@
 import { limitExceeded } from "../../support/errors.ts";
 
 /**
- * Bytes that are read more than once, or for many: abbreviations, lists of ranges, line programs,
- * entries of scopes that are looked into for a name. Of one question. Where
- * all units have to be looked at, their abbreviations are most of it: a browser has 20 MB.
+ * Bytes of what many entries may refer to that are read for one question: abbreviations, lists of
+ * ranges, line programs, scopes that are looked into for a name. Where all units have to be looked
+ * at, their abbreviations are most of it: a browser has 20 MB.
  */
 const BYTES_MAX = 24 * 1024 * 1024;
 

@@ -214,8 +214,9 @@ export class FileSymbols {
     order.sort((a, b) => (places[a] as number) - (places[b] as number));
     const frames = new Array<readonly DebugFrame[] | undefined>(places.length);
     const endMs = performance.now() + debugMs;
+    info.begin();
     for (const index of order) {
-      if (performance.now() > endMs) break;
+      if (info.isOver || performance.now() > endMs) break;
       const place = places[index] as number;
       frames[index] = Number.isSafeInteger(place) ? info.framesAt(place, { inlines }) : [];
     }
