@@ -8,10 +8,12 @@ import { singleFile } from "./exporters/single_file/index.ts";
 import type { ComponentDefinition } from "./pipeline/component.ts";
 import { symbolize } from "./processors/symbolize/index.ts";
 import { ebpf } from "./receivers/ebpf/index.ts";
+import { otlp } from "./receivers/otlp/index.ts";
 
 /** Every component that a configuration may name, and nothing registers itself elsewhere. */
 export const components: readonly ComponentDefinition[] = [
   ebpf,
+  otlp,
   symbolize,
   otlpGrpc,
   otlpHttp,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
 import { components } from "../src/components.ts";
@@ -15,11 +16,15 @@ import { SharedServices } from "../src/pipeline/shared-services.ts";
 import { testContext } from "../src/pipeline/testing/context.ts";
 import { symbolize } from "../src/processors/symbolize/index.ts";
 import { type EncodableFormat, formatOfPath, isEncodable } from "../src/profiles/formats.ts";
+import { encodeOtlp } from "../src/profiles/otlp/encode.ts";
 import { emptyProfile, ProfileBatch } from "../src/profiles/profile.ts";
 import { ebpf } from "../src/receivers/ebpf/index.ts";
+import { otlp } from "../src/receivers/otlp/index.ts";
+import type { OtlpReceiver } from "../src/receivers/otlp/receiver.ts";
 import { sleep } from "../src/support/clock.ts";
 import { FILE_LIMITS } from "../src/support/limits.ts";
 import { silentLogger } from "../src/support/logger.ts";
+import { nodeHttp } from "../src/transport/node-http.ts";
 import { startOtlpGrpcSink, startOtlpHttpSink } from "./support/otlp-sink.ts";
 import { pprofSums } from "./support/pprof-message.ts";
 import { startPushSink } from "./support/push-sink.ts";
@@ -60,6 +65,16 @@ function consumeOne(component: Component): Promise<void> {
   return (component as Component & ProfileConsumer).consume(batchOf(SAMPLES));
 }
 
+async function postOne(address: string): Promise<void> {
+  const headers = { "content-type": "application/x-protobuf" };
+  const options = { method: "POST", headers, agent: false };
+  const request = nodeHttp().request(`http://${address}/v1development/profiles`, options);
+  request.end(encodeOtlp(batchOf(SAMPLES)));
+  const [response] = await once(request, "response");
+  assert.equal(response.statusCode, 200);
+  await once(response.resume(), "close");
+}
+
 function formatOf(path: string): EncodableFormat {
   const format = formatOfPath(path);
   assert.ok(format !== undefined && isEncodable(format));
@@ -96,6 +111,16 @@ const candidates: readonly Candidate[] = [
     skip: requirement("root", "bpf"),
     create: (context) => ebpf.create(checked(ebpf.config, { samples_per_second: 99 }), context),
     feed: () => keepBusy(300),
+    output: (sink) => sink.total,
+  },
+  {
+    type: otlp.type,
+    skip: false,
+    create: (context) => {
+      const http = { endpoint: "127.0.0.1:0" };
+      return otlp.create(checked(otlp.config, { protocols: { http } }), context);
+    },
+    feed: (component) => postOne((component as OtlpReceiver).address("http") ?? ""),
     output: (sink) => sink.total,
   },
   {
