@@ -13,6 +13,7 @@ import { decodeOtlp } from "../../profiles/otlp/decode.ts";
 import type { ProfileBatch } from "../../profiles/profile.ts";
 import type { ProfileLimits } from "../../support/limits.ts";
 import type { Admitted } from "../../transport/server/admission.ts";
+import { Gate } from "../../transport/server/gate.ts";
 import { listenAddress } from "../../transport/server/listen-address.ts";
 import { SocketListener } from "../../transport/server/listener.ts";
 import { detailsOf, readGuard } from "./call-guard.ts";
@@ -28,6 +29,8 @@ const PREFACE_WAIT_MAX_MS = 10_000;
 /** "PRI * HTTP/2.0…" */
 const PREFACE_BYTES = 24;
 const MIB = 1024 * 1024;
+/** Messages that are read at the same time hold so much at most; twice that while inflated. */
+const READ_BYTES_MAX = 128 * MIB;
 
 type ExportCall = ServerUnaryCall<Uint8Array, Uint8Array>;
 type Respond = sendUnaryData<Uint8Array>;
@@ -51,7 +54,12 @@ export class OtlpGrpcServer {
     this.#parts = parts;
     const bytesMax = config.max_recv_msg_size_mib * MIB;
     this.#limits = requestLimits(bytesMax);
-    const guard = readGuard(parts.admission, bytesMax, () => parts.intake.refuse("busy"));
+    const guard = readGuard({
+      admission: parts.admission,
+      turns: new Gate(Math.floor(READ_BYTES_MAX / bytesMax)),
+      onRefusal: () => parts.intake.refuse("busy"),
+      cut: (peer) => this.#listener.cutPeer(peer),
+    });
     this.#grpc = new Server({ ...serverOptions(config), interceptors: [guard] });
     this.#grpc.addService(
       { Export: method },

@@ -7,6 +7,7 @@ import { sleep } from "../../support/clock.ts";
 import { CollectorError, limitExceeded } from "../../support/errors.ts";
 import { nodeHttp, nodeHttps } from "../../transport/node-http.ts";
 import type { Admission, Admitted } from "../../transport/server/admission.ts";
+import { Gate } from "../../transport/server/gate.ts";
 import { inflateBody } from "../../transport/server/inflate.ts";
 import { listenAddress } from "../../transport/server/listen-address.ts";
 import { boundAddress, listen } from "../../transport/server/listener.ts";
@@ -25,6 +26,11 @@ const CHECK_INTERVAL_MS = 1000;
 /** Of a body that is too large, so much more is read over for its sender to see the answer. */
 const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Bodies that are inflated at the same time: as many as Node has threads for it. */
+const INFLATIONS_MAX = 4;
+/** Who gets no turn within this time is asked to come again. */
+const INFLATION_WAIT_MAX_MS = 10_000;
+
 /** What the server is given by the receiver. */
 export interface ServerParts {
   readonly admission: Admission;
@@ -42,6 +48,7 @@ export class OtlpHttpServer {
   readonly #config: OtlpHttpServerConfig;
   readonly #parts: ServerParts;
   readonly #server: Server;
+  readonly #inflations = new Gate(INFLATIONS_MAX);
   #isEnding = false;
 
   constructor(config: OtlpHttpServerConfig, parts: ServerParts, tls: TlsOptions | undefined) {
@@ -153,11 +160,14 @@ export class OtlpHttpServer {
     const wire = await readBody(request, bytesMax, admitted);
     const encoding = (request.headers["content-encoding"] ?? "").trim().toLowerCase();
     if (encoding === "" || encoding === "identity") return wire;
-    // What comes out is not known before, so there must be room for the most.
-    admitted.hold(bytesMax);
-    const body = await inflateBody(encoding, wire, bytesMax);
-    admitted.hold(body.length - bytesMax - wire.length);
-    return body;
+    const leave = await this.#inflations.enter(INFLATION_WAIT_MAX_MS);
+    try {
+      const body = await inflateBody(encoding, wire, bytesMax);
+      admitted.hold(body.length - wire.length);
+      return body;
+    } finally {
+      leave();
+    }
   }
 }
 

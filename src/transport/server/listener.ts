@@ -33,10 +33,21 @@ export async function listen(server: Server, address: ListenAddress, key: string
   }
 }
 
+/** The other end of a connection. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+function peerName({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
 /** A TCP or TLS server that knows its connections, so that it can cut them. */
 export class SocketListener {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  /** By the other end's address. */
+  readonly #sockets = new Map<string, Socket>();
   #onEmpty: (() => void) | undefined;
 
   /** @param tls  with the protocols to agree on; plain TCP without it */
@@ -50,8 +61,10 @@ export class SocketListener {
     this.#server.on("tlsClientError", () => {});
     // Below TLS, so that a handshake which hangs is known too.
     this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on("close", () => this.#forget(socket)).on("error", () => {});
+      // Known now, and no more when TLS or HTTP/2 has taken the socket over.
+      const peer = peerName(socket);
+      this.#sockets.set(peer, socket);
+      socket.on("close", () => this.#forget(peer)).on("error", () => {});
     });
   }
 
@@ -76,12 +89,17 @@ export class SocketListener {
     await sleep(waitMs, end.signal);
   }
 
-  #forget(socket: Socket): void {
-    this.#sockets.delete(socket);
+  /** Ends one connection, when it is still there. */
+  cutPeer(peer: Peer): void {
+    this.#sockets.get(peerName(peer))?.destroy();
+  }
+
+  #forget(peer: string): void {
+    this.#sockets.delete(peer);
     if (this.#sockets.size === 0) this.#onEmpty?.();
   }
 
   cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.values()) socket.destroy();
   }
 }
