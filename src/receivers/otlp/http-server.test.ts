@@ -6,11 +6,16 @@ import { describe, it } from "node:test";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { CollectingSink } from "../../../test/support/receiver-run.ts";
 import { batchOfRows } from "../../pipeline/testing/batch.ts";
+import { decodeOtlp } from "../../profiles/otlp/decode.ts";
 import { encodeOtlp } from "../../profiles/otlp/encode.ts";
+import { sampleMultiset } from "../../profiles/resolved.ts";
+import { genuinePayloads } from "../../profiles/testing/genuine-payloads.ts";
 import { sleep } from "../../support/clock.ts";
 import { CollectorError } from "../../support/errors.ts";
+import { FILE_LIMITS } from "../../support/limits.ts";
 import { nodeHttp } from "../../transport/node-http.ts";
 import { readRpcStatus } from "../../transport/otlp-response.ts";
+import { testCertificates } from "../../transport/testing/certificates.ts";
 import { OtlpTrial } from "./testing/otlp-trial.ts";
 
 const MIB = 1024 * 1024;
@@ -87,6 +92,34 @@ describe("otlp receiver, HTTP", () => {
       await assertStillServes(trial);
     });
   }
+
+  for (const { name, bytes } of genuinePayloads) {
+    it(`takes ${name}, with all that it holds`, async () => {
+      await using trial = await OtlpTrial.start();
+      assert.equal((await post(trial, { body: bytes })).status, 200);
+      const expected = sampleMultiset(decodeOtlp(bytes, FILE_LIMITS));
+      assert.deepEqual(
+        trial.sink.batches.map((batch) => sampleMultiset(batch)),
+        [expected],
+      );
+    });
+  }
+
+  it("says which layout a message of an old sender has", async () => {
+    await using trial = await OtlpTrial.start();
+    const nested = (field: number, contents: Uint8Array): Uint8Array =>
+      Buffer.concat([Buffer.from([(field << 3) | 2, contents.length]), contents]);
+    // stack_index 0, values [5], attribute_indices [1], link_index 1: as 1.8 and 1.9 have them.
+    const sample = Buffer.from([8, 0, 18, 1, 5, 26, 1, 1, 32, 1]);
+    const profiles = nested(2, nested(2, sample));
+    const body = Buffer.concat([nested(1, nested(2, profiles)), nested(2, Buffer.alloc(0))]);
+    const answer = await post(trial, { body });
+    assert.equal(answer.status, 400);
+    assert.match(readRpcStatus(answer.body).message, /the layout of opentelemetry-proto 1\.[89]/);
+    const { code, details } = await trial.call(body);
+    assert.equal(code, 3);
+    assert.match(details, /the layout of opentelemetry-proto 1\.[89]/);
+  });
 
   it("says in JSON what is wrong with JSON", async () => {
     await using trial = await OtlpTrial.start();
@@ -177,11 +210,22 @@ describe("otlp receiver, HTTP", () => {
     const head = `POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: ${PROTOBUF}\r\n`;
     const beginnings = ["", "POST ", head, `${head}content-length: 1000\r\n\r\nabc`];
     const slow = await Promise.all(beginnings.map(() => connected(trial)));
-    const silent = await connected(trial, trial.grpc);
+    using certificates = testCertificates();
+    const tls = {
+      cert_file: certificates.file("server.pem"),
+      key_file: certificates.file("server.key"),
+    };
+    await using secure = await OtlpTrial.start({ grpc: { tls }, http: { tls } });
+    // Neither a word of HTTP/2 nor of TLS.
+    const silent = await Promise.all(
+      [trial.grpc, secure.grpc, secure.http].map((address) => connected(trial, address)),
+    );
     for (const [index, socket] of slow.entries()) socket.resume().write(beginnings[index] ?? "");
     await assertStillServes(trial);
     const start = performance.now();
-    await Promise.all([...slow, silent.resume()].map((socket) => once(socket, "close")));
+    await Promise.all(
+      [...slow, ...silent.map((socket) => socket.resume())].map((socket) => once(socket, "close")),
+    );
     assert.ok(performance.now() - start < 12_000);
     await assertStillServes(trial);
     assert.equal(trial.registry.value("obsforge_receiver_open_requests"), 0);

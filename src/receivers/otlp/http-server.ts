@@ -68,7 +68,6 @@ export class OtlpHttpServer {
       tls === undefined
         ? nodeHttp().createServer(options, answer)
         : nodeHttps().createServer({ ...options, ...tls }, answer);
-    this.#server.on("tlsClientError", () => {});
   }
 
   get address(): string {

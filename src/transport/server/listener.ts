@@ -58,7 +58,8 @@ export class SocketListener {
       onConnection(socket);
     };
     this.#server = tls === undefined ? createServer(take) : createTlsServer(tls, take);
-    this.#server.on("tlsClientError", () => {});
+    // Nobody else ends a connection whose handshake failed, or took too long.
+    this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
     // Below TLS, so that a handshake which hangs is known too.
     this.#server.on("connection", (socket: Socket) => {
       // Known now, and no more when TLS or HTTP/2 has taken the socket over.
