@@ -143,7 +143,7 @@ function json(value: unknown, indentation = "", used = 0): string {
 
 function holdsMap(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(holdsMap);
-  return typeof value === "object" && value !== null;
+  return typeof value === "object" && value !== null && Object.keys(value).length > 0;
 }
 
 function writeAll(): void {

@@ -104,7 +104,7 @@ describe("CPython from 3.12 on, where pyenv has installed one", () => {
   }
 
   for (const python of pythons.filter((one) => minorOf(one) >= 13)) {
-    it(`symbolize --jitdump names functions and files of ${versionOf(python)} -X perf_jit`, async () => {
+    it(`symbolize --jitdump names functions of ${versionOf(python)} -X perf_jit`, async () => {
       const args = ["-X", "perf_jit", pythonScript, "python", "0.2"];
       await using running = await startCommand(python, args, { cwd: folder.path });
       assert.equal((await running.ended).code, 0);

@@ -38,8 +38,9 @@ export interface ProfiledProgram {
 export const PROGRAM_NUMBER_ATTRIBUTE = "obsforge.program.number";
 
 /**
- * The perf maps and jitdumps of processes in whose memory without a file code was sampled. Each is opened while
- * its process runs and stays open after it, because a process that ended has no root any more.
+ * The perf maps and jitdumps of processes in whose memory without a file code was sampled. Each is
+ * opened while its process runs and stays open after it, because a process that ended has no root
+ * any more.
  */
 export class JitMaps implements Disposable {
   readonly #byPid = new Map<number, HeldMap>();

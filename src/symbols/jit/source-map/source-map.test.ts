@@ -165,7 +165,8 @@ describe("SourceMap", () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^[A-Za-z0-9+/,;]{0,40}$/));
     fc.assert(
       fc.property(text, json, json, (mappings, names, sources) => {
-        const map = `{"mappings":${JSON.stringify(mappings)},"names":${names},"sources":${sources}}`;
+        const text = JSON.stringify(mappings);
+        const map = `{"mappings":${text},"names":${names},"sources":${sources}}`;
         try {
           new SourceMap(map, PATH, "f()").original({ name: "f", line: 1, column: 1 });
         } catch (error) {
