@@ -27,7 +27,7 @@ function configurationOf(options: RecordServiceOptions): object {
     receivers: {
       ebpf: { samples_per_second: frequency, pids, timestamps, cpu_limit: 0, reporter_jitter: 0 },
     },
-    processors: { symbolize: { demangle, lines: true } },
+    processors: { symbolize: { demangle, lines: true, line_index_size_max: 0 } },
     exporters: { single_file: { path: output, format } },
     service: {
       telemetry: { metrics: { level: "none" } },

@@ -16,7 +16,7 @@ const DEADLINE_MS = 30_000;
 export interface IndexOptions {
   /** Of all that is kept on disk. */
   readonly folder: string;
-  /** A file with more bytes of .debug_info gets none. */
+  /** A file with more bytes of .debug_info, or of code, gets none; with 0 none is made. */
   readonly infoBytesMax: number;
 }
 
@@ -54,6 +54,7 @@ export class IndexMaker implements AsyncDisposable {
 
   /** Debug information of a file was read, for want of an index. */
   noteCostly(file: ExecutableFile, finder: (() => Promise<DebugFileFinder>) | undefined): void {
+    if (this.#options.infoBytesMax === 0) return;
     const counted = this.#countedOf(file);
     counted.costly++;
     if (counted.isOver || counted.costly < COSTLY_QUESTIONS || this.#making !== undefined) return;

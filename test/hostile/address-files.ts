@@ -13,21 +13,16 @@ const KINDS: readonly Kind[] = ["--binary", "--perf-map", "--jitdump", "--kallsy
 
 interface PlaceCase {
   readonly name: string;
-  /** Kinds that it is not yet refused as, and why. */
-  readonly todo?: Partial<Record<Kind, string>>;
   readonly make: (path: string, folder: TemporaryFolder) => unknown;
   /** It has contents, which some kinds of files may have. */
   readonly isFile?: boolean;
 }
-
-const UNREAD = "an error of reading is said to be a fault of the program";
 
 /** What a user may name in place of a file. */
 const places: readonly PlaceCase[] = [
   {
     name: "a FIFO",
     make: (path) => execFileSync("mkfifo", [path]),
-    todo: { "--jitdump": "it is opened before it is looked at" },
   },
   { name: "a folder", make: (path) => mkdirSync(path) },
   { name: "/dev/zero", make: (path) => symlinkSync("/dev/zero", path) },
@@ -35,7 +30,6 @@ const places: readonly PlaceCase[] = [
   {
     name: "/proc/self/mem",
     make: (path) => symlinkSync("/proc/self/mem", path),
-    todo: { "--perf-map": UNREAD, "--kallsyms": UNREAD },
   },
   { name: "a link to itself", make: (path) => symlinkSync("file", path) },
   { name: "an empty file", make: (path) => writeFileSync(path, ""), isFile: true },
@@ -56,10 +50,9 @@ const places: readonly PlaceCase[] = [
 /** Of all kinds but the first every other one: they are opened in one way. */
 function placeCases(kind: Kind): SymbolizeCase[] {
   const tried = places.filter((_, index) => kind === "--binary" || index % 2 === 0);
-  return tried.map(({ name, make, todo, isFile = false }) => ({
+  return tried.map(({ name, make, isFile = false }) => ({
     name: `${kind} of ${name}`,
     addresses: [0x1000],
-    ...(todo?.[kind] !== undefined && { todo: todo[kind] }),
     write: (folder) => {
       make(folder.file("file"), folder);
       return [kind, folder.file("file")];
@@ -77,7 +70,6 @@ interface AddressCase {
   readonly bytes: () => Uint8Array;
   readonly addresses?: readonly number[];
   readonly names?: readonly (string | undefined)[];
-  readonly todo?: string;
 }
 
 function addressCase({
@@ -86,12 +78,10 @@ function addressCase({
   bytes,
   addresses = [0x1000],
   names,
-  todo,
 }: AddressCase): SymbolizeCase {
   return {
     name: `${kind}: ${name}`,
     addresses,
-    ...(todo !== undefined && { todo }),
     write: (folder) => {
       writeFileSync(folder.file("file"), bytes());
       return [kind, folder.file("file")];
@@ -212,13 +202,11 @@ const dumps: readonly Omit<AddressCase, "kind">[] = [
   })),
   {
     name: "500,000 records of 16 bytes",
-    todo: "each record is read by itself",
     bytes: () =>
       dump((records) => records.times(MILLION / 2, [0, 0, 0, 0, 16, ...new Array(11).fill(0)])),
   },
   {
     name: "600,000 functions over each other",
-    todo: "each record is read by itself",
     bytes: () => {
       const one = new ByteWriter();
       load(one, 0x1000, "f");

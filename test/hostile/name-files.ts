@@ -209,10 +209,8 @@ const tables: readonly SymbolizeCase[] = [
 
 /** What executables of the other tests of this folder make of a symbol table. */
 function fromImage({ name, image }: HostileFile): SymbolizeCase {
-  const isTooLarge = name === "Go: 2,000 sections of read-only data in one place";
   return {
     name,
-    ...(isTooLarge && { todo: "each such section is read whole: six MiB too many" }),
     addresses: [BASE + TEXT_AT, BASE + TEXT_AT + 100, 2 ** 52],
     write: (folder) => {
       image(0).write(folder.file("program"));

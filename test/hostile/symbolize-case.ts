@@ -10,8 +10,6 @@ export interface SymbolizeCase {
   readonly addresses: readonly (number | bigint)[];
   readonly check?: (outcome: SymbolizeOutcome) => void | Promise<void>;
   readonly skip?: string | false;
-  /** Why it is not yet met. */
-  readonly todo?: string;
 }
 
 /** Of debug information that is broken: what describes `good` stays, and so do all symbols. */

@@ -32,8 +32,8 @@ const groups: Readonly<Record<string, readonly SymbolizeCase[]>> = {
 describe("symbolize and hostile files [S5]", () => {
   for (const [group, cases] of Object.entries(groups)) {
     describe(group, () => {
-      for (const { name, write, addresses, check, skip = false, todo = false } of cases) {
-        it(name, { skip, todo }, async (test) => {
+      for (const { name, write, addresses, check, skip = false } of cases) {
+        it(name, { skip }, async (test) => {
           using folder = temporaryFolder();
           const flags = write(folder);
           const outcome = await symbolize(flags, addresses, folder.file("cache"));

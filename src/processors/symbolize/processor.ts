@@ -205,7 +205,7 @@ export class SymbolizeProcessor implements Processor {
   #keepIndexes(): void {
     const { lines, line_index_size_max: infoBytesMax, debug_files: files } = this.#config;
     const folder = files.cache_dir ?? defaultCacheFolder(process.env, process.geteuid?.() ?? 0);
-    if (!lines || infoBytesMax === 0 || folder === undefined) return;
+    if (!lines || folder === undefined) return;
     this.#services.symbolizer.keepIndexes({ folder, infoBytesMax });
   }
 

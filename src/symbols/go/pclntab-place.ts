@@ -79,10 +79,13 @@ function search(
 ): PclntabPlace | undefined {
   const areaEnd = Math.min(offset + size, elf.access.size);
   const start = Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
+  // One for all: what is thrown away is memory until somebody collects it.
+  const bytes = new Uint8Array(Math.max(0, Math.min(SEARCHED_AT_ONCE, areaEnd - start)));
   for (let at = start; at < areaEnd && budget.bytes > 0; at += SEARCHED_AT_ONCE) {
     const length = Math.min(SEARCHED_AT_ONCE, areaEnd - at);
     budget.bytes -= length;
-    for (const place of headersIn(elf.access.read(at, length), elf.littleEndian)) {
+    elf.access.readInto(bytes.subarray(0, length), at);
+    for (const place of headersIn(bytes.subarray(0, length), elf.littleEndian)) {
       if (budget.candidates-- <= 0) return undefined;
       const found = placeAt(elf, { offset: at + place, size: areaEnd - at - place });
       if (found !== undefined && hasSoundStart(elf, found)) return found;

@@ -71,7 +71,7 @@ function* piecesOf(path: string): Generator<Uint8Array> {
     let total = 0;
     for (;;) {
       const piece = new Uint8Array(PIECE_BYTES);
-      const count = readSync(fd, piece);
+      const count = readNext(fd, piece, path);
       if (count === 0) return;
       total += count;
       if (total > FILE_BYTES_MAX) {
@@ -82,6 +82,15 @@ function* piecesOf(path: string): Generator<Uint8Array> {
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Some files of /proc can be opened and not read. */
+function readNext(fd: number, piece: Uint8Array, path: string): number {
+  try {
+    return readSync(fd, piece);
+  } catch (error) {
+    throw new CollectorError("NOT_FOUND", `${path} cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ByteReader } from "../../support/byte-reader.ts";
-import { CollectorError, malformed, messageOf } from "../../support/errors.ts";
+import { CollectorError, isCollectorError, malformed, messageOf } from "../../support/errors.ts";
 import { lastAtOrBefore } from "../dwarf/unit-scan.ts";
 import { CodeMap, NONE } from "./code-map.ts";
 
@@ -46,15 +46,16 @@ interface CodeLines {
 export function readJitDump(path: string): JitDump {
   let fd: number;
   try {
+    // Opening a pipe would wait for who writes to it.
+    if (!statSync(path).isFile()) throw malformed(path, "is no regular file");
     fd = openSync(path, "r");
   } catch (error) {
+    if (isCollectorError(error)) throw error;
     throw new CollectorError("NOT_FOUND", `${path} cannot be read: ${messageOf(error)}`);
   }
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw malformed(path, "is no regular file");
     const dump = new JitDump(path);
-    dump.readOn(fd, stats.size);
+    dump.readOn(fd, fstatSync(fd).size);
     return dump;
   } finally {
     closeSync(fd);
@@ -100,9 +101,10 @@ export class JitDump {
    */
   readOn(fd: number, fileSize: number): void {
     const size = Math.min(fileSize, FILE_BYTES_MAX);
-    if (this.#at === 0) this.#readHeader(fd, size);
+    const file = new Window(fd);
+    if (this.#at === 0) this.#readHeader(file, size);
     while (!this.#isClosed && this.#at + RECORD_HEADER_BYTES <= size) {
-      const head = read(fd, this.#at, RECORD_HEADER_BYTES);
+      const head = file.read(this.#at, RECORD_HEADER_BYTES);
       const record = new ByteReader(head, this.#path, this.#littleEndian);
       const id = record.u32();
       const bytes = record.u32();
@@ -114,14 +116,14 @@ export class JitDump {
       if (id <= JIT_CODE_DEBUG_INFO && bytes <= RECORD_BYTES_MAX) {
         const wanted = id === JIT_CODE_DEBUG_INFO ? bytes : Math.min(bytes, LOAD_BYTES_MAX);
         const start = this.#at + RECORD_HEADER_BYTES;
-        this.#take(id, read(fd, start, wanted - RECORD_HEADER_BYTES));
+        this.#take(id, file.read(start, wanted - RECORD_HEADER_BYTES));
       }
       this.#at += bytes;
     }
   }
 
-  #readHeader(fd: number, size: number): void {
-    const header = read(fd, 0, Math.min(HEADER_BYTES, size));
+  #readHeader(file: Window, size: number): void {
+    const header = file.read(0, Math.min(HEADER_BYTES, size));
     if (header.length < HEADER_BYTES) throw malformed(this.#path, "is too short for a jitdump");
     this.#littleEndian = new ByteReader(header, this.#path).u32() === MAGIC;
     const reader = new ByteReader(header, this.#path, this.#littleEndian);
@@ -216,7 +218,30 @@ const LINE_BYTES = 16;
 /** Of the runtime's number of a piece of code. */
 const ROW_BYTES = 64;
 
-function read(fd: number, offset: number, length: number): Uint8Array {
+/** Bytes that are read at once: most records have some hundreds. */
+const WINDOW_BYTES = 256 * 1024;
+
+/** Reads a file from its start to its end, small pieces together. */
+class Window {
+  readonly #fd: number;
+  #start = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Fewer bytes where the file ends; a view until the next call. */
+  read(offset: number, length: number): Uint8Array {
+    const at = offset - this.#start;
+    if (at >= 0 && at + length <= this.#bytes.length) return this.#bytes.subarray(at, at + length);
+    this.#bytes = readAt(this.#fd, offset, Math.max(length, WINDOW_BYTES));
+    this.#start = offset;
+    return this.#bytes.subarray(0, length);
+  }
+}
+
+function readAt(fd: number, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let filled = 0;
   while (filled < length) {

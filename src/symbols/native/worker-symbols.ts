@@ -3,7 +3,7 @@ import { readAltLink, readDebugLink } from "../elf/debug-links.ts";
 import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { bytesAccess, fileAccess } from "../elf/random-access.ts";
 import { isMissing, type Missing } from "../executable-file.ts";
-import { type IndexCache, openIndexCache } from "../index/index-cache.ts";
+import { hasIndexes, type IndexCache, openIndexCache } from "../index/index-cache.ts";
 import type {
   DebugFileRole,
   DebugFileWanted,
@@ -98,7 +98,7 @@ async function openFile(sent: SentFile, wants: Wants): Promise<OpenFile | DebugF
   }
   const found = files.follow(wants.debugFiles);
   if ("role" in found) return found;
-  const index = wants.index && indexCacheIn(wants.index.folder)?.find({ elf, others: found.fds });
+  const index = wants.index && keptIndexes(wants.index.folder)?.find({ elf, others: found.fds });
   const symbols =
     index === undefined
       ? await FileSymbols.open({ ...found.files, elf, rowsMax: ROWS_MAX })
@@ -123,6 +123,11 @@ export async function buildIndex(
 }
 
 let cache: { readonly folder: string; readonly opened: IndexCache | undefined } | undefined;
+
+/** Makes no folder for an index that is not there. */
+function keptIndexes(folder: string): IndexCache | undefined {
+  return hasIndexes(folder) ? indexCacheIn(folder) : undefined;
+}
 
 /** A folder that cannot be used costs time, not names. */
 function indexCacheIn(folder: string): IndexCache | undefined {
