@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { ResolvedSample } from "../../src/profiles/resolved.ts";
 import { sleep } from "../../src/support/clock.ts";
@@ -40,6 +41,35 @@ function shareWith(samples: readonly ResolvedSample[], name: string): number {
 
 const threads = (): string => buildProgram("threads.c", [BUILD_ID]);
 const otherThreads = (): string => buildProgram("threads.c", [BUILD_ID, ...WRONG]);
+
+const staticThreads = (): string => buildProgram("threads.c", ["-static", BUILD_ID]);
+
+const PROGRAM = "/program";
+
+/** What a container's image is to its processes: folders that are laid over one another. */
+class Overlay implements Disposable {
+  readonly merged: string;
+  readonly #folder = temporaryFolder();
+
+  /** @param program  stands in the lower folder, as `/program` */
+  constructor(program: string) {
+    const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((name) => {
+      const path = this.#folder.file(name);
+      mkdirSync(path);
+      return path;
+    }) as [string, string, string, string];
+    copyFileSync(program, join(lower, PROGRAM));
+    const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+    execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, merged]);
+    this.merged = merged;
+  }
+
+  [Symbol.dispose](): void {
+    // Its processes may still be on their way out.
+    execFileSync("umount", ["--lazy", this.merged]);
+    this.#folder[Symbol.dispose]();
+  }
+}
 
 describe("a process keeps its names", { skip: requirement("root", "bpf") }, () => {
   it("when its file is deleted before it is first seen", async () => {
@@ -132,6 +162,29 @@ describe("a process keeps its names", { skip: requirement("root", "bpf") }, () =
     const program = buildProgram("late_library.c");
     const samples = await samplesOf(program, () => runCommand(program, ["0.5", library]));
     assert.ok(shareWith(samples, "late_work") > 0.9, `${shareWith(samples, "late_work")}`);
+  });
+});
+
+describe("a process of a container keeps its names", { skip: requirement("root", "bpf") }, () => {
+  it("from a lower folder of an overlay, whose inodes are not those of its mappings", async () => {
+    using overlay = new Overlay(staticThreads());
+    await using _command = await startCommand("chroot", [overlay.merged, PROGRAM, "1", "30"]);
+    const path = join(overlay.merged, PROGRAM);
+    const samples = await samplesOf(path, () => sleep(1000));
+    assert.ok(shareWith(samples, "spin") > 0.95, `${shareWith(samples, "spin")}`);
+  });
+
+  it("when an upgrade has put another program over its own", async () => {
+    using overlay = new Overlay(staticThreads());
+    await using _command = await startCommand("chroot", [overlay.merged, PROGRAM, "1", "30"]);
+    await sleep(100);
+    const other = join(overlay.merged, "other");
+    copyFileSync(buildProgram("threads.c", ["-static", BUILD_ID, ...WRONG]), other);
+    renameSync(other, join(overlay.merged, PROGRAM));
+    const path = join(overlay.merged, PROGRAM);
+    const samples = await samplesOf(path, () => sleep(1000));
+    assert.equal(shareWith(samples, "wrong_spin"), 0);
+    assert.ok(shareWith(samples, "spin") > 0.95, `${shareWith(samples, "spin")}`);
   });
 });
 
