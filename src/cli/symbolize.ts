@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { CollectorError } from "../support/errors.ts";
-import { escapeControl, escapedJson } from "../support/logger.ts";
+import { escapeControl, escapeJson } from "../support/logger.ts";
 import type { SymbolFrame } from "../symbols/executable-file.ts";
 import type { AddressNamer, NamedAddress } from "./address-namer.ts";
 import { EXIT_FAILURE } from "./exit-codes.ts";
@@ -115,7 +115,8 @@ function jsonOf({ address, frames, reason }: Answer): string {
     line,
     column,
   }));
-  return `${escapedJson({ address, frames: shown, ...(frames.length === 0 && { reason }) })}\n`;
+  const json = JSON.stringify({ address, frames: shown, ...(frames.length === 0 && { reason }) });
+  return `${escapeJson(json)}\n`;
 }
 
 /**

@@ -66,15 +66,16 @@ export function jsonLine(clock: Clock): LineFormat {
   };
 }
 
-/**
- * The value as JSON on one line. JSON leaves some control characters as they are, which a terminal
- * would act on [S18].
- */
-export function escapedJson(record: object): string {
+function escapedJson(record: object): string {
   const text = JSON.stringify(record, (_key, value) =>
     typeof value === "bigint" ? String(value) : value,
   );
-  return text.replace(
+  return escapeJson(text);
+}
+
+/** JSON leaves some control characters as they are, which a terminal would act on [S18]. */
+export function escapeJson(json: string): string {
+  return json.replace(
     /[\u007f-\u009f\u2028\u2029]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

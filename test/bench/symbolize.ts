@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { packageRoot } from "../../src/support/package-root.ts";
 import { type ElfFile, readElf } from "../../src/symbols/elf/elf-file.ts";
 import { fileAccess } from "../../src/symbols/elf/random-access.ts";
+import { isMissing } from "../../src/symbols/executable-file.ts";
+import { openIndexCache } from "../../src/symbols/index/index-cache.ts";
 import { FileSymbols } from "../../src/symbols/native/file-symbols.ts";
+import { IndexedSymbols } from "../../src/symbols/native/indexed-symbols.ts";
 import { randomAddresses, textOf } from "../consensus/addresses.ts";
 import { costOf } from "./command-cost.ts";
 import { largeCppProgram } from "./large-cpp.ts";
@@ -26,6 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), "obsforge-bench-"));
 try {
   const program = largeCppProgram();
   for (const path of [program, ...process.argv.slice(2)]) await compareProcesses(path);
+  await measureIndex(program);
   await measureWarm(program);
 } finally {
   rmSync(folder, { recursive: true });
@@ -67,6 +71,58 @@ async function medianCost(
     cpuSeconds: median(costs.map(({ cpuSeconds }) => cpuSeconds)),
     peakMb: Math.max(...costs.map(({ peakMb }) => peakMb)),
   };
+}
+
+/** An index: what making it takes, and a process that finds it. */
+async function measureIndex(path: string): Promise<void> {
+  const own = join(packageRoot(), "bin/obsforge");
+  const env = `OBSFORGE_CACHE_DIR=${folder}/indexes`;
+  const input = join(folder, "addresses-of-index");
+  writeFileSync(input, linesOf(addressesOf(path, FEW)));
+  const version = await medianCost([own, "--version"]);
+  const made = await medianCost([
+    "sh",
+    "-c",
+    `${env} exec ${own} symbolize --binary ${path} --index`,
+  ]);
+  const asked = `${env} exec ${own} symbolize --binary ${path} --stdin --json < ${input}`;
+  const used = await medianCost(["sh", "-c", asked]);
+  const beyond = ({ cpuSeconds }: { cpuSeconds: number }): string =>
+    (cpuSeconds - version.cpuSeconds).toFixed(2);
+  const reopened = await reopenedSeconds(path);
+  printTable(
+    "An index",
+    ["", "CPU s", "peak MB"],
+    [
+      ["made, a fresh process", beyond(made), made.peakMb.toFixed(0)],
+      ["1,000 addresses by it, a fresh process", beyond(used), used.peakMb.toFixed(0)],
+      ["opened again with 1,000 addresses, warm", reopened.toFixed(3), ""],
+    ],
+  );
+}
+
+/** With what it takes to see that the file is the one that the index was made of. */
+async function reopenedSeconds(path: string): Promise<number> {
+  const cache = openIndexCache(join(folder, "indexes"));
+  if (isMissing(cache)) throw new Error(cache.missing);
+  const asked = addressesOf(path, FEW).map(BigInt);
+  const fd = openSync(path, "r");
+  try {
+    const costs: number[] = [];
+    for (let run = 0; run < 2 * RUNS; run++) {
+      const cost = await cpuSeconds(async () => {
+        const elf = readElf(fileAccess(fd, path));
+        const index = cache.find({ elf, others: [undefined, undefined, undefined] });
+        if (index === undefined) throw new Error("there is no index");
+        using symbols = new IndexedSymbols(index, elf);
+        await symbols.find(asked, NAMING);
+      });
+      costs.push(cost);
+    }
+    return median(costs.slice(RUNS));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A process that has named other files before, as the agent has. */
