@@ -129,8 +129,11 @@ function identityOf(fd: number | undefined): string {
 
 function contentDigest({ access }: ElfFile): Uint8Array {
   const hash = createHash("sha256");
+  const piece = new Uint8Array(Math.min(PIECE_BYTES, access.size));
   for (let offset = 0; offset < access.size; offset += PIECE_BYTES) {
-    hash.update(access.read(offset, Math.min(PIECE_BYTES, access.size - offset)));
+    const part = piece.subarray(0, Math.min(PIECE_BYTES, access.size - offset));
+    access.readInto(part, offset);
+    hash.update(part);
   }
   return hash.digest();
 }
