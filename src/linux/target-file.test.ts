@@ -132,8 +132,10 @@ describe("openTargetFile", () => {
   });
 
   it("finds the file of a process that ended and that nobody has waited for", async () => {
-    // After the exec nobody waits for the child, which stays as a zombie without a root.
-    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 5"]);
+    // After the exec nobody waits for the child, which stays as a zombie without a root. One that
+    // ended before it would sometimes be waited for by the shell.
+    const child = 'until read name < /proc/$$/comm && [ "$name" = sleep ]; do :; done';
+    const parent = spawn("sh", ["-c", `(${child}) & echo $!; exec sleep 5`]);
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const pid = Number(line.toString());
     await waitFor(() => readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z "));
