@@ -1,3 +1,4 @@
+import { countBefore } from "../support/sorted-search.ts";
 import type { SymbolFrame } from "./executable-file.ts";
 import type { FoundFrames } from "./worker-protocol.ts";
 
@@ -85,14 +86,8 @@ class FileFrames {
   }
 
   #firstAfter(address: number): number {
-    let low = 0;
-    let high = this.ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.ranges[middle] as FrameRange).low <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const { ranges } = this;
+    return countBefore(ranges.length, (row) => (ranges[row] as FrameRange).low <= address);
   }
 }
 

@@ -11,15 +11,15 @@ import { IndexedSymbols } from "../../src/symbols/native/indexed-symbols.ts";
 import { randomAddresses, textOf } from "../consensus/addresses.ts";
 import { costOf } from "./command-cost.ts";
 import { largeCppProgram } from "./large-cpp.ts";
+import { libjvmDebugFile } from "./libjvm.ts";
 import { median, printTable } from "./markdown-table.ts";
 
 /**
  * What naming addresses costs: whole processes beside llvm-symbolizer and addr2line in one run, and
- * this program when it is warm. Other files than the generated one are given as arguments, as
- * libjvm's debug file.
+ * this program when it is warm. Other files than those two are given as arguments.
  */
 
-const RUNS = 5;
+const RUNS = 3;
 const FEW = 1000;
 const MANY = 100_000;
 const SEED = 7;
@@ -28,7 +28,10 @@ const NAMING = { inlines: true, demangle: true };
 const folder = mkdtempSync(join(tmpdir(), "obsforge-bench-"));
 try {
   const program = largeCppProgram();
-  for (const path of [program, ...process.argv.slice(2)]) await compareProcesses(path);
+  const libjvm = libjvmDebugFile();
+  const large = typeof libjvm === "string" ? [libjvm] : [];
+  if (typeof libjvm !== "string") process.stdout.write(`${libjvm.missing}\n\n`);
+  for (const path of [program, ...large, ...process.argv.slice(2)]) await compareProcesses(path);
   await measureIndex(program);
   await measureWarm(program);
 } finally {

@@ -1,4 +1,5 @@
 import { isFileBacked, type ProcessMapping } from "../../linux/process-mapping.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 
 /** Executable mappings of one process. A JIT with guard pages has some hundreds. */
 export const MAPPINGS_MAX = 65_536;
@@ -114,14 +115,7 @@ export class MappingSet {
 
   /** Index of the first mapping that starts above `address`. */
   #firstStartAfter(address: number): number {
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#starts[middle] as number) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return lastAtOrBefore(this.#starts, address) + 1;
   }
 
   #unshare(): void {

@@ -13,6 +13,8 @@
  * Since Go 1.26 the text's start is 0 here and stands in the module's data: its word 22.
  * Source: Go's src/internal/abi/symtab.go, src/runtime/symtab.go and design "go1.2 symtab".
  */
+
+import { countBefore } from "../../support/sorted-search.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { findGoModule, type PclntabParts } from "../go/module-data.ts";
 import { findPclntab, PCLNTAB_MAGICS, type PclntabPlace } from "../go/pclntab-place.ts";
@@ -103,14 +105,7 @@ export class GoFunctions {
 
   /** The number of the first function that ends behind the address. */
   firstBehind(address: number): number {
-    let low = 0;
-    let high = this.#count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#entry(middle + 1) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return countBefore(this.#count, (row) => this.#entry(row + 1) <= address);
   }
 
   /** Its first NAME_BYTES_MAX characters. */

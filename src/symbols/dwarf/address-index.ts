@@ -1,9 +1,10 @@
 import { Float64Column, Int32Column } from "../../profiles/columns.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import { NO_ADDRESS } from "./address-space.ts";
 import type { DwarfCursor } from "./dwarf-cursor.ts";
 import type { DwarfFile } from "./dwarf-file.ts";
 import { unitLength } from "./unit-header.ts";
-import { lastAtOrBefore, runningMax } from "./unit-scan.ts";
+import { runningMax } from "./unit-scan.ts";
 
 /** Units around one address that are tried; real ones overlap by two or three. */
 const OVERLAPS_MAX = 64;

@@ -179,7 +179,7 @@ export class DebugInfo {
     const file = this.#file;
     const unitOf = (offset: number): number => {
       const unit = file.unitAt(offset);
-      return file.headers[unit]?.offset === offset ? unit : -1;
+      return unit >= 0 && file.headers.offsetOf(unit) === offset ? unit : -1;
     };
     readAddressRanges(file, unitOf, ranges);
   }

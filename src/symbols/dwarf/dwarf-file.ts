@@ -6,7 +6,7 @@ import { AddressSpace } from "./address-space.ts";
 import * as dw from "./constants.ts";
 import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 import { StringSection } from "./string-section.ts";
-import { readUnitHeaders, type UnitHeader } from "./unit-header.ts";
+import { readUnitHeaders, UnitHeaders } from "./unit-header.ts";
 import { WorkBudget } from "./work-budget.ts";
 
 /** Tables that are kept; each unit of gcc has its own. */
@@ -20,6 +20,8 @@ const WINDOW_STEP = WINDOW_BYTES / 2;
 
 /** Units whose memory is kept for others: garbage of such a size waits long for its collection. */
 const SPARE_MAX = 16;
+/** Bytes of the memory of one unit: hundreds of thousands may be tiny. */
+const UNIT_MEMORY_MIN = 4096;
 
 /** Where in each section a unit's part begins: 0 but in a .dwp file. */
 export interface Contributions {
@@ -45,7 +47,7 @@ export class DwarfFile {
   readonly #strings = new Map<string, StringSection | undefined>();
   readonly #abbreviations = new Map<string, AbbreviationTable>();
   #abbreviationBytes = 0;
-  #headers: readonly UnitHeader[] | undefined;
+  #headers: UnitHeaders | undefined;
   /** Memory of units that are not held any more, the smallest first. */
   readonly #spare: ArrayBuffer[] = [];
   readonly #windows = new Map<string, { readonly start: number; readonly bytes: Uint8Array }>();
@@ -74,24 +76,16 @@ export class DwarfFile {
   }
 
   /** All units of .debug_info, in their order. */
-  get headers(): readonly UnitHeader[] {
+  get headers(): UnitHeaders {
     const info = this.section("info");
-    this.#headers ??= info === undefined ? [] : readUnitHeaders(info, this.elf.littleEndian);
+    this.#headers ??=
+      info === undefined ? new UnitHeaders() : readUnitHeaders(info, this.elf.littleEndian);
     return this.#headers;
   }
 
   /** Index of the unit that an offset of .debug_info lies in; -1 when it lies in none. */
   unitAt(offset: number): number {
-    const { headers } = this;
-    let low = 0;
-    let high = headers.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((headers[middle] as UnitHeader).offset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const header = headers[low - 1];
-    return header !== undefined && offset < header.end ? low - 1 : -1;
+    return this.headers.indexOf(offset);
   }
 
   /** A table of abbreviations; units that name the same one share it. */
@@ -186,7 +180,7 @@ export class DwarfFile {
 
 /** So that most units fit into what others had. */
 function roundedUp(length: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(length, 65_536)));
+  return 2 ** Math.ceil(Math.log2(Math.max(length, UNIT_MEMORY_MIN)));
 }
 
 interface DwarfFileOptions {

@@ -1,7 +1,8 @@
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import * as dw from "./constants.ts";
 import { DieValues } from "./die-values.ts";
 import type { Unit } from "./unit.ts";
-import { lastAtOrBefore, NO_SCOPE, scopesInside, type UnitScan } from "./unit-scan.ts";
+import { NO_SCOPE, scopesInside, type UnitScan } from "./unit-scan.ts";
 
 /** From a concrete function to its abstract one, to its declaration, and on to another unit. */
 const HOPS_MAX = 16;

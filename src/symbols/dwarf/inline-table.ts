@@ -1,9 +1,10 @@
 import { limitExceeded } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import * as dw from "./constants.ts";
 import { ABSENT, DieValues, readAttributes, skipAttributes } from "./die-values.ts";
 import type { DwarfCursor } from "./dwarf-cursor.ts";
 import type { Unit } from "./unit.ts";
-import { DIE_DEPTH_MAX, lastAtOrBefore } from "./unit-scan.ts";
+import { DIE_DEPTH_MAX } from "./unit-scan.ts";
 
 /** Calls that were inlined into one function; the largest seen has 30,000. */
 const INLINES_MAX = 1 << 17;

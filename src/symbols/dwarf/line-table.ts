@@ -1,10 +1,10 @@
 import { limitExceeded, malformed } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import { NO_ADDRESS } from "./address-space.ts";
 import { DwarfCursor } from "./dwarf-cursor.ts";
 import { type LineHeader, readLineHeader } from "./line-header.ts";
 import type { Unit } from "./unit.ts";
 import { unitLength } from "./unit-header.ts";
-import { lastAtOrBefore } from "./unit-scan.ts";
 
 /** Rows of one program; a program linked as one has 8 million. They take 162 MB. */
 const ROWS_MAX = 9_000_000;

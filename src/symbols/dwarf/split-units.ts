@@ -3,7 +3,6 @@ import { type Contributions, DwarfFile, WHOLE_FILE } from "./dwarf-file.ts";
 import { FunctionNames } from "./function-names.ts";
 import { PackageIndex } from "./package-index.ts";
 import { Unit } from "./unit.ts";
-import type { UnitHeader } from "./unit-header.ts";
 import { UnitStore } from "./unit-store.ts";
 
 /** Files of split units that are open at once. */
@@ -100,8 +99,10 @@ class Store {
   #readIds(): ReadonlyMap<string, number> {
     const ids = new Map<string, number>();
     const { file } = this.units;
-    for (const [index, header] of file.headers.slice(0, UNITS_MAX).entries()) {
+    const count = Math.min(UNITS_MAX, file.headers.length);
+    for (let index = 0; index < count; index++) {
       try {
+        const header = file.headers.at(index);
         const unit = new Unit(file, header);
         unit.release();
         const id = header.dwoId || unit.root.dwoId;
@@ -115,7 +116,7 @@ class Store {
 
   split(skeleton: Unit, index: number, contributions: Contributions): SplitUnit {
     const { file } = this.units;
-    const header = file.headers[index] as UnitHeader;
+    const header = file.headers.at(index);
     this.units.setUnit(index, new Unit(file, header, { skeleton, contributions }));
     return { units: this.units, index, names: this.#names };
   }

@@ -1,9 +1,11 @@
+import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { limitExceeded, malformed } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import type { SectionData } from "../elf/section-data.ts";
 import * as dw from "./constants.ts";
 import { DwarfCursor, type Encoding } from "./dwarf-cursor.ts";
 
-/** The largest seen: 100,000 in a browser; each is a record of some 100 bytes here. */
+/** The largest seen: 100,000 in a browser; each takes 30 bytes here. */
 export const UNITS_MAX = 500_000;
 /** A unit of 64-bit format with an id and an offset of a type. */
 const HEADER_BYTES_MAX = 48;
@@ -28,14 +30,71 @@ export interface UnitHeader {
   readonly dwoId: string;
 }
 
+/** The headers of all units of a file, in their order: what hundreds of thousands have in common is kept once. */
+export class UnitHeaders {
+  readonly #offsets = new Float64Column();
+  readonly #ends = new Float64Column();
+  readonly #abbreviations = new Float64Column();
+  /** Of each header its kind: all that is not its own. */
+  readonly #kinds = new Int32Column();
+  readonly #kindNumbers = new Map<string, number>();
+  readonly #kindsByNumber: UnitKind[] = [];
+  readonly #dwoIds = new Map<number, string>();
+
+  get length(): number {
+    return this.#offsets.length;
+  }
+
+  /** @param index  below `length` */
+  at(index: number): UnitHeader {
+    return {
+      offset: this.#offsets.at(index),
+      end: this.#ends.at(index),
+      abbreviations: this.#abbreviations.at(index),
+      ...(this.#kindsByNumber[this.#kinds.at(index)] as UnitKind),
+      dwoId: this.#dwoIds.get(index) ?? "",
+    };
+  }
+
+  /** The unit that an offset lies in; -1 when it lies in none. */
+  indexOf(offset: number): number {
+    const index = lastAtOrBefore(this.#offsets.data, offset, 0, this.length);
+    return index >= 0 && offset < this.#ends.at(index) ? index : -1;
+  }
+
+  /** Where the unit of an index begins. */
+  offsetOf(index: number): number {
+    return this.#offsets.at(index);
+  }
+
+  add(header: UnitHeader): void {
+    const { offset, end, abbreviations, dwoId } = header;
+    if (dwoId !== "") this.#dwoIds.set(this.length, dwoId);
+    this.#offsets.push(offset);
+    this.#ends.push(end);
+    this.#abbreviations.push(abbreviations);
+    this.#kinds.push(this.#kindOf(header));
+  }
+
+  #kindOf({ headerBytes, encoding, type }: UnitKind): number {
+    const { version, addressBytes, offsetBytes } = encoding;
+    const key = `${headerBytes} ${type} ${version} ${addressBytes} ${offsetBytes}`;
+    return this.#kindNumbers.getOrInsertComputed(key, () => {
+      return this.#kindsByNumber.push({ headerBytes, encoding, type }) - 1;
+    });
+  }
+}
+
+type UnitKind = Pick<UnitHeader, "headerBytes" | "encoding" | "type">;
+
 /**
  * Hops from header to header. A unit of an unknown version is left out, and so is all that
  * follows a length which cannot be: no other unit can be found after it.
  *
  * @throws LIMIT_EXCEEDED  there are over UNITS_MAX
  */
-export function readUnitHeaders(section: SectionData, littleEndian: boolean): UnitHeader[] {
-  const headers: UnitHeader[] = [];
+export function readUnitHeaders(section: SectionData, littleEndian: boolean): UnitHeaders {
+  const headers = new UnitHeaders();
   const encodings = new Map<number, Encoding>();
   let window: Uint8Array = new Uint8Array(0);
   let windowAt = 0;
@@ -55,7 +114,7 @@ export function readUnitHeaders(section: SectionData, littleEndian: boolean): Un
     if (!(end <= section.size) || length.bytes === 0) break;
     const place = { offset, end, offsetBytes: length.offsetBytes };
     const header = readHeader(cursor, place, encodings);
-    if (header !== undefined) headers.push(header);
+    if (header !== undefined) headers.add(header);
     if (headers.length > UNITS_MAX) {
       throw limitExceeded(section.name, "units", headers.length, UNITS_MAX);
     }

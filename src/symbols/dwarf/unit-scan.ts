@@ -1,5 +1,6 @@
 import { Float64Column, Int32Column } from "../../profiles/columns.ts";
 import { limitExceeded } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import * as dw from "./constants.ts";
 import { ABSENT, DieValues, readAttributes, skipAttributes } from "./die-values.ts";
 import type { DwarfCursor } from "./dwarf-cursor.ts";
@@ -187,6 +188,7 @@ class Scanner {
 
   #result(): UnitScan {
     const count = this.#functions.length;
+    if (count + this.#scopeStarts.length === 0) return NOTHING;
     const [starts, ends, functions] = [this.#starts.data, this.#ends.data, this.#functions.data];
     const order = new Uint32Array(count);
     for (let index = 0; index < count; index++) order[index] = index;
@@ -242,6 +244,18 @@ function rowsOf({ data, length }: Int32Column): Int32Array {
 
 const NO_RANGES: readonly number[] = [];
 
+/** Of all units without code and scopes, of which a file may have a million. */
+const NOTHING: UnitScan = {
+  starts: new Float64Array(0),
+  ends: new Float64Array(0),
+  maxEnds: new Float64Array(0),
+  functions: new Uint32Array(0),
+  scopeStarts: new Uint32Array(0),
+  scopeEnds: new Uint32Array(0),
+  scopeParents: new Int32Array(0),
+  scopeSkipped: new Uint8Array(0),
+};
+
 export function runningMax(ends: Float64Array): Float64Array {
   let most = Number.NEGATIVE_INFINITY;
   return ends.map((end) => {
@@ -262,21 +276,4 @@ export function rangeAround(
     if ((ends[row] as number) > address) return row;
   }
   return -1;
-}
-
-/** Index of the last, from `start` to before `end`, that is not above a value; `start` - 1 when all are. */
-export function lastAtOrBefore(
-  sorted: Float64Array | Uint32Array | readonly number[],
-  value: number,
-  start = 0,
-  end: number = sorted.length,
-): number {
-  let low = start;
-  let high = end;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle] as number) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }

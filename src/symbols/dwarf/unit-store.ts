@@ -39,7 +39,7 @@ export class UnitStore implements UnitFinder {
     const known = this.#given.get(index) ?? this.#units.get(index);
     if (known !== undefined) return known;
     if (this.#units.size >= UNITS_KEPT_MAX) this.#forget();
-    const unit = new Unit(this.file, this.file.headers[index] as UnitHeader);
+    const unit = new Unit(this.file, this.file.headers.at(index));
     this.#units.set(index, unit);
     return unit;
   }
@@ -51,8 +51,8 @@ export class UnitStore implements UnitFinder {
 
   /** Whether one of the first units is so. */
   someUnit(looks: number, isSo: (unit: Unit) => boolean): boolean {
-    const indices = Array.from(this.file.headers.slice(0, looks).keys());
-    return indices.some((index) => {
+    const count = Math.min(looks, this.file.headers.length);
+    return Array.from({ length: count }).some((_, index) => {
       try {
         return isSo(this.unit(index));
       } catch {
@@ -87,7 +87,7 @@ export class UnitStore implements UnitFinder {
    * types, those that others import, and broken ones.
    */
   rangesOf(index: number): RangePairs {
-    const header = this.file.headers[index] as UnitHeader;
+    const header = this.file.headers.at(index);
     if (isTypeUnit(header)) return [];
     // One that is not kept is made again when an address lies in it, which few do.
     const known = this.#given.get(index) ?? this.#units.get(index);

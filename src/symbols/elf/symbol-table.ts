@@ -1,4 +1,5 @@
 import { decodeUtf8 } from "../../support/byte-reader.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import type { ElfFile } from "./elf-file.ts";
 import { type FoundFunctions, NO_NAME, nameBytes, scanSymbols } from "./symbol-scan.ts";
 
@@ -63,7 +64,8 @@ const NO_RANGE = { low: 0, high: 0 };
 const NOWHERE: FunctionAt = { symbol: undefined, ...NO_RANGE };
 
 function rowAround({ starts, sizes }: FoundFunctions, outer: Uint32Array, place: number): number {
-  let row = lastAtOrBefore(starts, place);
+  const last = lastAtOrBefore(starts, place);
+  let row = last < 0 ? NONE : last;
   for (let depth = 0; depth < NESTING_MAX && row !== NONE; depth++) {
     if (place - (starts[row] as number) < (sizes[row] as number)) return row;
     row = outer[row] as number;
@@ -94,18 +96,6 @@ function unsizedAt(found: FoundFunctions, low: number): FunctionSymbol | undefin
 function nameOf({ tables }: FoundFunctions, name: number): string | undefined {
   const bytes = nameBytes(tables, name, SYMBOL_NAME_BYTES_MAX + 1);
   return bytes.length > SYMBOL_NAME_BYTES_MAX ? undefined : decodeUtf8(bytes);
-}
-
-/** Row of the last start that is not after `place`; NONE when there is none. */
-function lastAtOrBefore(starts: Float64Array, place: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((starts[middle] as number) <= place) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? NONE : low - 1;
 }
 
 /**

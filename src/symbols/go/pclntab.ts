@@ -22,6 +22,7 @@
  * design "Go 1.2 Runtime Symbol Information".
  */
 import { malformed } from "../../support/errors.ts";
+import { countBefore } from "../../support/sorted-search.ts";
 import type { ElfFile } from "../elf/elf-file.ts";
 import { GoBytes } from "./go-bytes.ts";
 import type { PclntabParts } from "./module-data.ts";
@@ -123,14 +124,9 @@ export class Pclntab {
 
   /** Undefined before the first function and behind the last. */
   functionAt(address: number): GoFunction | undefined {
-    let low = 0;
-    let high = this.#layout.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#entry(middle + 1) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low < this.#layout.count && address >= this.#entry(low) ? this.at(low) : undefined;
+    const { count } = this.#layout;
+    const index = countBefore(count, (row) => this.#entry(row + 1) <= address);
+    return index < count && address >= this.#entry(index) ? this.at(index) : undefined;
   }
 
   at(index: number): GoFunction {

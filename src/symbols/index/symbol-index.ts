@@ -1,4 +1,5 @@
 import { malformed } from "../../support/errors.ts";
+import { countBefore } from "../../support/sorted-search.ts";
 import type { RandomAccess } from "../elf/random-access.ts";
 import type { NamedPlace } from "../native/named-place.ts";
 import { BlockReader } from "./block-reader.ts";
@@ -80,14 +81,7 @@ export class SymbolIndex {
   /** The last block of ranges that does not begin after a place; -1 for none. */
   #blockOf(place: number): number {
     const ranges = this.#ranges;
-    let low = 0;
-    let high = ranges.length / 2;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((ranges[2 * middle] as number) <= place) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return countBefore(ranges.length / 2, (row) => (ranges[2 * row] as number) <= place) - 1;
   }
 
   /** Of a block, the last range that does not begin after a place, and where the next one does. */

@@ -1,3 +1,5 @@
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
+
 /**
  * Pieces of code of one process; beyond it what newer code has covered is forgotten. Node makes
  * 100,000 in a day.
@@ -196,14 +198,8 @@ interface Level extends Segments {
 }
 
 function segmentRow({ starts, rows }: Segments, address: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((starts[middle] as number) <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? NONE : (rows[low - 1] as number);
+  const segment = lastAtOrBefore(starts, address);
+  return segment < 0 ? NONE : (rows[segment] as number);
 }
 
 /** Sweeps over the starts and ends of some rows; of those that are open the newest counts. */

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ByteReader } from "../../support/byte-reader.ts";
 import { CollectorError, isCollectorError, malformed, messageOf } from "../../support/errors.ts";
-import { lastAtOrBefore } from "../dwarf/unit-scan.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import { CodeMap, NONE } from "./code-map.ts";
 
 /** A dump holds the code itself: one of a day may have a gigabyte. */

@@ -1,5 +1,6 @@
 import { decodeUtf8 } from "../../support/byte-reader.ts";
 import { limitExceeded } from "../../support/errors.ts";
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import {
   CORE,
   type CodeBounds,
@@ -97,15 +98,7 @@ export class KernelSymbols {
   /** The function around an address. Equal answers may be the same object. */
   lookup(address: bigint): KernelSymbol | undefined {
     const place = Number(address - this.#base);
-    const starts = this.#starts;
-    let low = 0;
-    let high = starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((starts[middle] as number) <= place) low = middle + 1;
-      else high = middle;
-    }
-    const row = low - 1;
+    const row = lastAtOrBefore(this.#starts, place);
     return row >= 0 && place < (this.#ends[row] as number) ? this.#answer(row) : undefined;
   }
 

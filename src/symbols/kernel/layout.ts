@@ -1,3 +1,5 @@
+import { countBefore } from "../../support/sorted-search.ts";
+
 /** Where the running kernel's code lies, as its own files say. */
 export interface KernelFacts {
   /** Address of `_text`; 0 when it is hidden. */
@@ -77,14 +79,11 @@ export class KernelLayout {
   }
 
   #moduleAt(address: bigint): KernelModule | undefined {
-    let low = 0;
-    let high = this.#modules.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#modules[middle] as KernelModule).start <= address) low = middle + 1;
-      else high = middle;
-    }
-    const module = this.#modules[low - 1];
+    const modules = this.#modules;
+    const after = countBefore(modules.length, (row) => {
+      return (modules[row] as KernelModule).start <= address;
+    });
+    const module = modules[after - 1];
     return module !== undefined && address < module.start + BigInt(module.size)
       ? module
       : undefined;

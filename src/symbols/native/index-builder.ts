@@ -1,5 +1,5 @@
+import { lastAtOrBefore } from "../../support/sorted-search.ts";
 import type { DebugFrame, DebugInfo } from "../dwarf/debug-info.ts";
-import { lastAtOrBefore } from "../dwarf/unit-scan.ts";
 import type { FunctionAt, FunctionSymbol } from "../elf/symbol-table.ts";
 import type { Missing } from "../executable-file.ts";
 import { type IndexedPlace, IndexWriter } from "../index/index-writer.ts";

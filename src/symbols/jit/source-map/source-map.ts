@@ -10,6 +10,7 @@ import {
   traceSegment,
 } from "@jridgewell/trace-mapping";
 import { limitExceeded, malformed } from "../../../support/errors.ts";
+import { countBefore } from "../../../support/sorted-search.ts";
 
 /** The map with the sources that it carries; that of a large page has 30 MB. */
 export const SOURCE_MAP_BYTES_MAX: number = 32 * 1024 * 1024;
@@ -99,7 +100,10 @@ export class SourceMap {
     const start = this.#lines.start(line - 1);
     if (short === undefined || start < 0) return undefined;
     const segments: readonly SourceMapSegment[] = decodedMappings(this.#map)[line - 1] ?? [];
-    let index = lastAtOrBefore(segments, column - 1);
+    let index =
+      countBefore(segments.length, (row) => {
+        return (segments[row] as SourceMapSegment)[0] < column;
+      }) - 1;
     for (let back = 0; index >= 0 && back < SEGMENTS_BACK_MAX; back++, index--) {
       const [at, , , , named] = segments[index] as SourceMapSegment;
       if (named === undefined || !this.#lines.hasWord(start + at, short)) continue;
@@ -147,17 +151,6 @@ class ScriptLines {
 
 function isPlace(value: number | undefined): value is number {
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 31;
-}
-
-function lastAtOrBefore(segments: readonly SourceMapSegment[], column: number): number {
-  let low = 0;
-  let high = segments.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((segments[middle] as SourceMapSegment)[0] <= column) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }
 
 /** As far as it is looked at before the library is given it. */
