@@ -101,26 +101,19 @@ export class UnitFunctions {
     return chains.getOrInsertComputed(call, () => this.#makeChain(found, inlines, call));
   }
 
-  #makeChain(
-    { loaded, offset }: FoundFunction,
-    inlines: InlineTable | undefined,
-    call: number,
-  ): Chain {
-    const frames: DebugFrame[] = [];
-    let place: SourcePlace | undefined;
-    let next = call;
-    let length = 0;
-    while (inlines !== undefined && next !== NO_INLINE) {
-      if (frames.length >= CHAIN_MAX || length > CHAIN_LENGTH_MAX) break;
-      const frame = placed(this.#named(loaded, inlines.entries[next] as number), place);
-      frames.push(frame);
-      length += lengthOf(frame);
-      place = this.#callPlace(inlines, next);
-      next = inlines.parents[next] as number;
+  /** Around a call is what is around all others in the same one: those frames are shared. */
+  #makeChain(found: FoundFunction, inlines: InlineTable | undefined, call: number): Chain {
+    const { loaded, offset } = found;
+    if (inlines === undefined || call === NO_INLINE) {
+      return { innermost: this.#named(loaded, offset), outer: [], length: 0 };
     }
-    frames.push(placed(this.#named(loaded, offset), place));
-    const [innermost = {}, ...outer] = frames;
-    return { innermost, outer };
+    const innermost = this.#named(loaded, inlines.entries[call] as number);
+    const around = this.#chain(found, inlines, inlines.parents[call] as number);
+    const caller = placed(around.innermost, this.#callPlace(inlines, call));
+    const length = around.length + lengthOf(caller);
+    const isFull = around.outer.length >= CHAIN_MAX || length > CHAIN_LENGTH_MAX;
+    if (isFull && around.outer.length > 0) return { ...around, innermost };
+    return { innermost, outer: [caller, ...around.outer], length };
   }
 
   #named(loaded: LoadedUnit, offset: number): DebugFrame {
@@ -151,6 +144,8 @@ interface FoundFunction {
 interface Chain {
   readonly innermost: DebugFrame;
   readonly outer: readonly DebugFrame[];
+  /** Characters of `outer`. */
+  readonly length: number;
 }
 
 /** Functions are named also when their lines are broken. */

@@ -3,7 +3,7 @@ import type { DebugFrame, DebugInfo } from "../dwarf/debug-info.ts";
 import type { FunctionAt, FunctionSymbol } from "../elf/symbol-table.ts";
 import type { Missing } from "../executable-file.ts";
 import { type IndexedPlace, IndexWriter } from "../index/index-writer.ts";
-import { inlinedPlace, type NamedPlace, placesOf } from "./named-place.ts";
+import { inlinedPlace, isNamed, type NamedPlace, placesOf } from "./named-place.ts";
 import { RangeColumns } from "./range-columns.ts";
 
 /** Addresses whose symbols are looked up in one pass over the symbol tables. */
@@ -13,7 +13,7 @@ const SPAN_MAX = 2 ** 32;
 
 /** What an index is made of. */
 export interface IndexedFile {
-  readonly debugInfo: DebugInfo;
+  readonly debugInfo: Pick<DebugInfo, "bounds" | "framesAt">;
   /** Where symbols begin and end, in any order. */
   readonly symbolBounds: readonly number[];
   /** The symbol around each address, which are in order. */
@@ -85,7 +85,8 @@ class Answers {
 
   add(start: number, symbol: FunctionSymbol | undefined, debugged: readonly DebugFrame[]): void {
     const [innermost, around] = debugged;
-    if (innermost === undefined || around === undefined) {
+    const isInlined = innermost !== undefined && around !== undefined;
+    if (!isInlined || !isNamed(debugged.at(-1))) {
       const [place] = placesOf(symbol, debugged);
       if (place === undefined) this.#ranges.addGap(start);
       else this.#ranges.add({ start, ...this.#placeOf(place), call: 0 });
