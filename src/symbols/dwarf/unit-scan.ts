@@ -65,30 +65,45 @@ for (const tag of [
  * Finds the functions of a unit. What has a sibling is skipped when functions are rarely in it,
  * which leaves out those inside of other functions (lambdas, local classes); `isDeep` looks there
  * too, for five times the time.
+ *
+ * @param columns  overwritten: whoever scans many units gives the same ones again
  */
-export function scanUnit(unit: Unit, isDeep: boolean): UnitScan {
-  return new Scanner(unit, isDeep).scan();
+export function scanUnit(unit: Unit, isDeep: boolean, columns = new ScanColumns()): UnitScan {
+  columns.clear();
+  return new Scanner(unit, isDeep, columns).scan();
+}
+
+/** What is found in a unit, as it comes: it grows to what the largest one needs. */
+export class ScanColumns {
+  readonly starts = new Float64Column();
+  readonly ends = new Float64Column();
+  readonly functions = new Int32Column();
+  readonly scopeStarts = new Int32Column();
+  readonly scopeEnds = new Int32Column();
+  readonly scopeParents = new Int32Column();
+  readonly scopeSkipped = new Int32Column();
+
+  clear(): void {
+    for (const column of [this.starts, this.ends, this.functions]) column.length = 0;
+    for (const column of [this.scopeStarts, this.scopeEnds]) column.length = 0;
+    for (const column of [this.scopeParents, this.scopeSkipped]) column.length = 0;
+  }
 }
 
 class Scanner {
   readonly #unit: Unit;
   readonly #isDeep: boolean;
   readonly #values = new DieValues();
-  readonly #starts = new Float64Column();
-  readonly #ends = new Float64Column();
-  readonly #functions = new Int32Column();
-  readonly #scopeStarts = new Int32Column();
-  readonly #scopeEnds = new Int32Column();
-  readonly #scopeParents = new Int32Column();
-  readonly #scopeSkipped = new Int32Column();
+  readonly #columns: ScanColumns;
   /** Of each level that is open: the scope in which its entries are. */
   readonly #scopes: number[] = [];
   /** Of each level: the scope that ends with it; NO_SCOPE when none does. */
   readonly #ending: number[] = [];
 
-  constructor(unit: Unit, isDeep: boolean) {
+  constructor(unit: Unit, isDeep: boolean, columns: ScanColumns) {
     this.#unit = unit;
     this.#isDeep = isDeep;
+    this.#columns = columns;
   }
 
   scan(): UnitScan {
@@ -142,12 +157,13 @@ class Scanner {
 
   /** NO_SCOPE when there are too many. */
   #addScope(start: number, end: number, isSkipped: 0 | 1): number {
-    const scope = this.#scopeStarts.length;
+    const { scopeStarts, scopeEnds, scopeSkipped, scopeParents } = this.#columns;
+    const scope = scopeStarts.length;
     if (scope >= UNIT_SCOPES_MAX) return NO_SCOPE;
-    this.#scopeStarts.push(start);
-    this.#scopeEnds.push(end);
-    this.#scopeSkipped.push(isSkipped);
-    this.#scopeParents.push(this.#scopes.at(-1) as number);
+    scopeStarts.push(start);
+    scopeEnds.push(end);
+    scopeSkipped.push(isSkipped);
+    scopeParents.push(this.#scopes.at(-1) as number);
     return scope;
   }
 
@@ -159,20 +175,21 @@ class Scanner {
   #close(end: number): void {
     this.#scopes.pop();
     const ended = this.#ending.pop() as number;
-    if (ended !== NO_SCOPE) this.#scopeEnds.data[ended] = end;
+    if (ended !== NO_SCOPE) this.#columns.scopeEnds.data[ended] = end;
   }
 
   #readFunction(cursor: DwarfCursor, row: number, offset: number): number {
     const values = this.#values;
     readAttributes(cursor, this.#unit, row, values);
     const pairs = values.isDeclaration ? NO_RANGES : this.#rangesOf(values);
+    const { starts, ends, functions } = this.#columns;
     for (let index = 0; index < pairs.length; index += 2) {
-      this.#starts.push(pairs[index] as number);
-      this.#ends.push(pairs[index + 1] as number);
-      this.#functions.push(offset);
+      starts.push(pairs[index] as number);
+      ends.push(pairs[index + 1] as number);
+      functions.push(offset);
     }
-    if (this.#functions.length > RANGES_MAX) {
-      throw limitExceeded(this.#unit.name, "ranges", this.#functions.length, RANGES_MAX);
+    if (functions.length > RANGES_MAX) {
+      throw limitExceeded(this.#unit.name, "ranges", functions.length, RANGES_MAX);
     }
     return values.sibling;
   }
@@ -187,9 +204,11 @@ class Scanner {
   }
 
   #result(): UnitScan {
-    const count = this.#functions.length;
-    if (count + this.#scopeStarts.length === 0) return NOTHING;
-    const [starts, ends, functions] = [this.#starts.data, this.#ends.data, this.#functions.data];
+    const columns = this.#columns;
+    const count = columns.functions.length;
+    if (count + columns.scopeStarts.length === 0) return NOTHING;
+    const [starts, ends] = [columns.starts.data, columns.ends.data];
+    const functions = columns.functions.data;
     const order = new Uint32Array(count);
     for (let index = 0; index < count; index++) order[index] = index;
     order.sort((a, b) => (starts[a] as number) - (starts[b] as number) || a - b);
@@ -199,10 +218,10 @@ class Scanner {
       ends: sortedEnds,
       maxEnds: runningMax(sortedEnds),
       functions: Uint32Array.from(order, (index) => functions[index] as number),
-      scopeStarts: Uint32Array.from(rowsOf(this.#scopeStarts)),
-      scopeEnds: Uint32Array.from(rowsOf(this.#scopeEnds)),
-      scopeParents: rowsOf(this.#scopeParents).slice(),
-      scopeSkipped: Uint8Array.from(rowsOf(this.#scopeSkipped)),
+      scopeStarts: Uint32Array.from(rowsOf(columns.scopeStarts)),
+      scopeEnds: Uint32Array.from(rowsOf(columns.scopeEnds)),
+      scopeParents: rowsOf(columns.scopeParents).slice(),
+      scopeSkipped: Uint8Array.from(rowsOf(columns.scopeSkipped)),
     };
   }
 }

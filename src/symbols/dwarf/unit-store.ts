@@ -6,7 +6,7 @@ import { LineTable } from "./line-table.ts";
 import type { RangePairs } from "./range-lists.ts";
 import { Unit } from "./unit.ts";
 import type { UnitHeader } from "./unit-header.ts";
-import { scanUnit, type UnitScan } from "./unit-scan.ts";
+import { ScanColumns, scanUnit, type UnitScan } from "./unit-scan.ts";
 
 /** Bytes of units that are held at once. */
 const HELD_BYTES_MAX = 8 * 1024 * 1024;
@@ -24,6 +24,7 @@ export class UnitStore implements UnitFinder {
   /** Those that were made in another way, which nobody here can make again. */
   readonly #given = new Map<number, Unit>();
   readonly #scans = new Map<number, UnitScan>();
+  readonly #scanColumns = new ScanColumns();
   #scanBytes = 0;
   readonly #deep = new Set<number>();
   /** Whose entries cannot be read: finding that out may cost as much as reading them. */
@@ -115,7 +116,7 @@ export class UnitStore implements UnitFinder {
     if (this.#broken.has(index)) throw malformed(unit.name, "its entries are broken");
     let scan: UnitScan;
     try {
-      scan = scanUnit(unit, isDeep);
+      scan = scanUnit(unit, isDeep, this.#scanColumns);
     } catch (error) {
       if (!isDeep) this.#broken.add(index);
       throw error;
