@@ -37,7 +37,7 @@ export async function askWithDebugFiles<Kind extends DebugQuestion>(
   const subject = `debug information of ${file.key}`;
   for (let looks = 0; ; looks++) {
     const isLast = looks >= DEBUG_FILES_MAX;
-    const found = finder !== undefined && !isLast ? debugFiles.sent : undefined;
+    const found = finder === undefined ? undefined : debugFiles.sent;
     const answer = await reader.askAboutFile<Kind>(file, (sent) => requestFor(sent, found), {
       subject,
     });

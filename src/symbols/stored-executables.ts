@@ -25,6 +25,8 @@ export class StoredExecutables implements Disposable {
   readonly #finder: () => Promise<DebugFileFinder>;
   /** By kind and build id. The one used last is the last. */
   readonly #held = new Map<string, StoredFile>();
+  /** Those that are being looked for. */
+  readonly #wanted = new Map<string, Promise<StoredFile | Missing>>();
 
   constructor(symbolizer: Symbolizer, finder: () => Promise<DebugFileFinder>) {
     this.#symbolizer = symbolizer;
@@ -33,7 +35,8 @@ export class StoredExecutables implements Disposable {
 
   /**
    * The file by which addresses of a mapping are named, and where they are in it: its debug file,
-   * else the program itself. The other one is looked for only when the first does not tell.
+   * else the program itself. The other one is asked for what the first does not tell. Whoever gets
+   * it disposes of it: the file stays open until then.
    */
   async place(asked: AskedMapping): Promise<PlacedAddresses | Missing> {
     const { buildId } = asked;
@@ -41,25 +44,38 @@ export class StoredExecutables implements Disposable {
       return { missing: "no process that has it mapped was seen, and it has no build id" };
     }
     const debug = await this.#find("debuginfo", buildId);
-    const program = "segments" in debug ? undefined : await this.#find("executable", buildId);
-    const file = program ?? debug;
-    if (!("segments" in file)) return debug as Missing;
-    const placed = placedBy(file.segments, asked);
-    if (placed !== undefined) return { file, addresses: placed };
-    const other = program === undefined ? await this.#find("executable", buildId) : undefined;
-    const byProgram = other && "segments" in other ? placedBy(other.segments, asked) : undefined;
-    if (byProgram !== undefined) return { file, addresses: byProgram };
+    const named = isMissing(debug) ? await this.#find("executable", buildId) : debug;
+    if (isMissing(named)) return debug as Missing;
+    const lease = named.open();
+    if (isMissing(lease)) return lease;
+    const addresses = placedBy(named.segments, asked);
+    if (named === debug && addresses.includes(undefined)) {
+      const program = await this.#find("executable", buildId);
+      const byProgram = isMissing(program) ? [] : placedBy(program.segments, asked);
+      for (const [index, address] of byProgram.entries()) addresses[index] ??= address;
+    }
+    if (addresses.some((address) => address !== undefined)) {
+      return { file: named, addresses, [Symbol.dispose]: () => lease[Symbol.dispose]() };
+    }
+    lease[Symbol.dispose]();
     return { missing: "its segments do not tell what the profile's addresses are" };
   }
 
+  /** Who asks for a file that is being looked for waits for it. */
   async #find(kind: DebugFileKind, buildId: string): Promise<StoredFile | Missing> {
     const key = `${kind} of build id ${buildId}`;
     const known = this.#held.get(key);
-    if (known !== undefined) {
-      this.#held.delete(key);
-      this.#held.set(key, known);
-      return known;
+    if (known === undefined) {
+      return this.#wanted.getOrInsertComputed(key, () =>
+        this.#look(key, kind, buildId).finally(() => this.#wanted.delete(key)),
+      );
     }
+    this.#held.delete(key);
+    this.#held.set(key, known);
+    return known;
+  }
+
+  async #look(key: string, kind: DebugFileKind, buildId: string): Promise<StoredFile | Missing> {
     const found = await (await this.#finder()).find({ kind, buildId });
     if (isMissing(found)) return found;
     const file = new StoredFile(key, buildId, found);
@@ -69,19 +85,13 @@ export class StoredExecutables implements Disposable {
       return info;
     }
     file.segments = info.segments;
-    this.#hold(key, file);
-    return file;
-  }
-
-  #hold(key: string, file: StoredFile): void {
-    // Another batch may have found it meanwhile.
-    this.#held.get(key)?.close();
     this.#held.set(key, file);
     for (const [oldest, old] of this.#held) {
       if (this.#held.size <= HELD_MAX) break;
       this.#held.delete(oldest);
       old.close();
     }
+    return file;
   }
 
   [Symbol.dispose](): void {
@@ -100,21 +110,17 @@ export interface AskedMapping {
   readonly space: AddressSpace | undefined;
 }
 
-export interface PlacedAddresses {
+export interface PlacedAddresses extends Disposable {
   readonly file: ExecutableFile;
   /** The file's own, in the order of those that were asked for; undefined for what has no place. */
   readonly addresses: readonly (bigint | undefined)[];
 }
 
-/** Undefined when none of them has a place. */
 function placedBy(
   segments: readonly LoadSegment[],
   { mapping, addresses, space }: AskedMapping,
-): readonly (bigint | undefined)[] | undefined {
-  const placed = Array.from(addresses, (address) =>
-    profiledAddress(segments, mapping, address, space),
-  );
-  return placed.some((address) => address !== undefined) ? placed : undefined;
+): (bigint | undefined)[] {
+  return Array.from(addresses, (address) => profiledAddress(segments, mapping, address, space));
 }
 
 /** Open until it is closed and everybody whom it was lent to is done with it. */

@@ -178,12 +178,13 @@ export class SymbolizeProcessor implements Processor {
       space: this.#config.addresses === "auto" ? undefined : this.#config.addresses,
     });
     if (isMissing(placed)) return placed;
-    const known = placed.addresses.filter((address) => address !== undefined);
+    using stored = placed;
+    const known = stored.addresses.filter((address) => address !== undefined);
     const { symbolizer } = this.#services;
     const asked = BigUint64Array.from(known);
-    const named = await symbolizer.symbolize(placed.file, asked, this.#config, this.#lineFinder);
+    const named = await symbolizer.symbolize(stored.file, asked, this.#config, this.#lineFinder);
     let next = 0;
-    return placed.addresses.map((address) =>
+    return stored.addresses.map((address) =>
       address === undefined ? NOT_PLACED : (named[next++] ?? NOT_PLACED),
     );
   }

@@ -98,6 +98,12 @@ export class DebugInfo {
     address: number,
     { inlines = true }: { readonly inlines?: boolean } = {},
   ): readonly DebugFrame[] {
+    const frames = this.#find(address, inlines);
+    if (this.#isIndexed) this.#requireWhole();
+    return frames;
+  }
+
+  #find(address: number, inlines: boolean): readonly DebugFrame[] {
     let best: readonly DebugFrame[] = NO_FRAMES;
     this.#file.work.start();
     if (this.#index === undefined) {
@@ -132,15 +138,15 @@ export class DebugInfo {
   /** Whether one unit more may be looked at for an address, which is counted. */
   #mayTry(): boolean {
     const { work } = this.#file;
-    if (this.#isIndexed) this.#requireNotOver();
-    if (work.isSpent || work.isOver) return false;
+    if (work.isOver || !work.mayGoOn()) return false;
     work.spend(".debug_info", TRY_COST);
     return true;
   }
 
-  #requireNotOver(): void {
+  #requireWhole(): void {
     const { work, elf } = this.#file;
-    if (work.isOver) throw malformed(elf.access.name, "its units share too much for an index");
+    if (!work.isOver && !work.hasRefused) return;
+    throw malformed(elf.access.name, "its units share too much for an index");
   }
 
   #framesOf(unit: number, address: number, inlines: boolean): readonly DebugFrame[] {
@@ -163,9 +169,9 @@ export class DebugInfo {
     this.#isIndexed = true;
     this.#index = this.#completeIndex();
     for (const [unit, bounds] of this.#index.bounds()) {
-      this.#requireNotOver();
       this.#file.work.start();
       yield [bounds, ...(this.#functionsOf(unit)?.bounds() ?? [])];
+      this.#requireWhole();
     }
   }
 
@@ -191,6 +197,8 @@ export class DebugInfo {
     const ranges = new UnitRanges();
     const count = Math.min(this.#file.headers.length, UNITS_LOOKED_AT_MAX);
     for (let unit = 0; unit < count; unit++) {
+      // All of them together are limited, too.
+      if (this.#isIndexed) this.#file.work.start();
       const pairs = this.#units.rangesOf(unit);
       for (let index = 0; index < pairs.length; index += 2) {
         ranges.add(pairs[index] as number, pairs[index + 1] as number, unit);

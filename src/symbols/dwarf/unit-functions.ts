@@ -58,8 +58,10 @@ export class UnitFunctions {
   bounds(): Float64Array[] {
     const { units, index } = this.#place;
     const bounds = this.#lines === undefined ? [] : this.#lines.bounds;
+    const { work } = units.file;
     let loaded: LoadedUnit;
     try {
+      work.start();
       units.deepen(index);
       loaded = units.loaded(index);
     } catch {
@@ -69,6 +71,7 @@ export class UnitFunctions {
     const { starts, ends, functions } = loaded.scan;
     bounds.push(starts, ends);
     for (const offset of new Set(functions)) {
+      work.start();
       const inlines = this.#inlinesOf({ loaded, offset });
       if (inlines !== undefined) bounds.push(inlines.starts);
     }

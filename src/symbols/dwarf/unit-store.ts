@@ -105,7 +105,7 @@ export class UnitStore implements UnitFinder {
   #codeOf(unit: Unit): RangePairs {
     if (unit.root.tag === dw.DW_TAG_partial_unit) return [];
     const ranges = unit.rangesOf(unit.root);
-    if (ranges.length > 0 || unit.root.stmtList < 0 || this.file.work.isSpent) return ranges;
+    if (ranges.length > 0 || unit.root.stmtList < 0 || !this.file.work.mayGoOn()) return ranges;
     const lines = new LineTable(unit, unit.root.stmtList);
     const { sequences } = lines;
     lines.release();

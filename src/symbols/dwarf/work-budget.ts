@@ -15,6 +15,7 @@ export class WorkBudget {
   #left = BYTES_MAX;
   #total = 0;
   #totalMax = Number.POSITIVE_INFINITY;
+  #hasRefused = false;
 
   /** What all questions from now on may read together. */
   limitAll(bytesMax: number): void {
@@ -26,9 +27,16 @@ export class WorkBudget {
     this.#left = BYTES_MAX;
   }
 
-  /** Nothing more can be read for it. */
-  get isSpent(): boolean {
-    return this.#left <= 0;
+  /** Whether more may be read for it; what is not may be missing in answers. */
+  mayGoOn(): boolean {
+    if (this.#left > 0) return true;
+    this.#hasRefused = true;
+    return false;
+  }
+
+  /** Something was not read that was to be, for this question or one before. */
+  get hasRefused(): boolean {
+    return this.#hasRefused;
   }
 
   /** All questions together have read as much as they may. */
@@ -38,7 +46,8 @@ export class WorkBudget {
 
   /** What is begun may be larger than what is left. @throws LIMIT_EXCEEDED  nothing was left */
   spend(where: string, bytes: number): void {
-    if (this.isSpent) throw limitExceeded(where, "bytes read", BYTES_MAX - this.#left, BYTES_MAX);
+    if (!this.mayGoOn())
+      throw limitExceeded(where, "bytes read", BYTES_MAX - this.#left, BYTES_MAX);
     this.#left -= bytes;
     this.#total += bytes;
   }

@@ -56,14 +56,15 @@ function placeOfOffset(
   mapping: ProfiledMapping,
   address: bigint,
 ): bigint | undefined {
-  const hasOffsets = segments.some(({ executable, fileSize }) => executable && fileSize > 0n);
-  if (hasOffsets) return fileAddress(segments, mapping, address);
-  return placeInWholeSegment(segments, mapping, address);
+  const hasBytes = segments.some(({ executable, fileSize }) => executable && fileSize > 0n);
+  const place = hasBytes ? fileAddress(segments, mapping, address) : undefined;
+  return place ?? placeInWholeSegment(segments, mapping, address);
 }
 
 /**
- * By a debug file, whose offsets objcopy has taken away with its bytes: a mapping that has as many
- * pages as the only executable segment shows all of it.
+ * By a debug file, whose offsets objcopy has taken away with its bytes, up to the file's headers if
+ * they stand in that segment: a mapping that has as many pages as the only executable segment shows
+ * all of it.
  */
 function placeInWholeSegment(
   segments: readonly LoadSegment[],
@@ -71,7 +72,7 @@ function placeInWholeSegment(
   address: bigint,
 ): bigint | undefined {
   const [code, ...others] = segments.filter(({ executable }) => executable);
-  if (code === undefined || others.length > 0) return undefined;
+  if (code === undefined || others.length > 0 || code.fileSize >= code.memorySize) return undefined;
   for (const pageBytes of PAGE_BYTES) {
     const first = code.address - (code.address % pageBytes);
     const end = code.address + code.memorySize + pageBytes - 1n;
