@@ -23,30 +23,35 @@ interface Mapped {
   readonly fileOffset: bigint;
   readonly buildId: string;
   readonly addresses: readonly bigint[];
+  /** Processes that have it mapped, each elsewhere; 1 when not given. */
+  readonly processes?: number;
 }
 
+/** Between the mappings of two processes. */
+const PROCESS_STEP = 0x1_0000_0000n;
+
 /** A batch as a gateway gets it: nothing of its processes runs here. */
-function batchOf({ start, limit, fileOffset, buildId, addresses }: Mapped): ProfileBatch {
+function batchOf(mapped: Mapped): ProfileBatch {
+  const { start, limit, fileOffset, buildId, addresses, processes = 1 } = mapped;
   const batch = new ProfileBatch();
   const { dictionary } = batch;
   const id = dictionary.internStringAttribute("process.executable.build_id.gnu", buildId);
-  const mapping = dictionary.mappings.intern({
-    memoryStart: start,
-    memoryLimit: limit,
-    fileOffset,
-    // What a client says is never opened.
-    filename: dictionary.strings.intern("/etc/shadow"),
-    attributeSet: dictionary.attributeSets.intern([id]),
-  });
-  const locations = addresses.map((address) =>
-    dictionary.locations.intern(
-      mapping,
-      Number(address & 0xffff_ffffn),
-      Number(address >> 32n),
-      [],
-      0,
-    ),
-  );
+  const locations: number[] = [];
+  for (let process = 0n; process < processes; process++) {
+    const moved = process * PROCESS_STEP;
+    const mapping = dictionary.mappings.intern({
+      memoryStart: start + moved,
+      memoryLimit: limit + moved,
+      fileOffset,
+      // What a client says is never opened.
+      filename: dictionary.strings.intern("/etc/shadow"),
+      attributeSet: dictionary.attributeSets.intern([id]),
+    });
+    for (const address of addresses.map((one) => one + moved)) {
+      const [low, high] = [Number(address & 0xffff_ffffn), Number(address >> 32n)];
+      locations.push(dictionary.locations.intern(mapping, low, high, [], 0));
+    }
+  }
   const profile = emptyProfile();
   profile.samples.push(dictionary.stacks.intern(locations), 0, 0, 1);
   batch.resourceProfiles.push({
@@ -75,7 +80,8 @@ async function symbolized(mapped: Mapped, config: Partial<SymbolizeConfig>): Pro
   await processor.consume(batchOf(mapped));
   await processor.stop();
   const { locations, functions, strings } = received[0]?.dictionary ?? assert.fail();
-  return mapped.addresses.map((_, index) => {
+  const count = mapped.addresses.length * (mapped.processes ?? 1);
+  return Array.from({ length: count }, (_, index) => {
     const texts: string[] = [];
     for (let line = locations.lineStart(index + 1); line < locations.lineEnd(index + 1); line++) {
       const row = locations.lineFunction.at(line);
@@ -142,6 +148,11 @@ describe("symbolize in a gateway", { skip: requirement("binutils") }, () => {
       assert.deepEqual(await symbolized(own, storeOf(store)), expected);
     });
   }
+
+  it("names addresses of several processes that have one file mapped", async () => {
+    const named = await symbolized({ ...inProcess, processes: 5 }, storeOf("whole"));
+    assert.deepEqual(named, new Array(5).fill(expected[0]));
+  });
 
   it("goes by what addresses are said to be", async () => {
     const own = { ...inProcess, start: 0n, limit: 0n, addresses: [main] };

@@ -58,6 +58,13 @@ describe("profiledAddress", () => {
       place: 0x3a10n,
     },
     {
+      name: "places a debug file of whose code the headers alone are left",
+      segments: [segment(0n, 0n, { fileSize: 0x32cn, memorySize: 0x43c84n })],
+      mapping: mapping(0x7f0000000000n, 0x7f0000044000n, 0n),
+      address: 0x7f0000020122n,
+      place: 0x20122n,
+    },
+    {
       name: "gives no place by a debug file when the mapping is a part of the code",
       segments: [segment(0x3820n, 0n, NO_BYTES)],
       mapping: mapping(0x7f0000002000n, 0x7f0000004000n, 0x2000n),

@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { buildProgram } from "../../../test/support/build-program.ts";
 import { requirement } from "../../../test/support/requirements.ts";
@@ -17,7 +17,7 @@ import { readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { isMissing } from "../executable-file.ts";
 import { indexFile } from "../native/index-file.ts";
-import { type IndexCache, openIndexCache } from "./index-cache.ts";
+import { BUILDER_FOLDERS, type IndexCache, openIndexCache } from "./index-cache.ts";
 
 describe("IndexCache", { skip: requirement("binutils") }, () => {
   const folder = temporaryFolder();
@@ -94,6 +94,48 @@ describe("IndexCache", { skip: requirement("binutils") }, () => {
     assert.equal(isFound(), false);
     writeFileSync(path, Buffer.alloc(10_000, 0xff));
     assert.equal(isFound(), false);
+  });
+
+  it("takes an entry of which any byte has changed for none", async () => {
+    await keep();
+    const path = entryPath();
+    const bytes = readFileSync(path);
+    for (let at = 0; at < bytes.length; at += Math.ceil(bytes.length / 50)) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] as number) ^ 4;
+      writeFileSync(path, changed);
+      assert.equal(isFound(), false, `byte ${at}`);
+    }
+    writeFileSync(path, bytes);
+    assert.equal(isFound(), true);
+  });
+
+  it("keeps nothing when the debug file is written to meanwhile", async () => {
+    const fd = open(program);
+    const elf = readElf(fileAccess(fd, program));
+    const others = [open(debug)];
+    const kept = await cache.keep({ elf, others }, async () => {
+      writeFileSync(debug, "of another time");
+      return [];
+    });
+    assert.deepEqual(kept, { missing: "its debug file has changed meanwhile" });
+    assert.deepEqual(globSync(join(cache.path, "*")), []);
+  });
+
+  it("is told by all code that an index is made by", () => {
+    const folders = new Set(BUILDER_FOLDERS.map((path) => resolve(path)));
+    const left = [join(import.meta.dirname, "../native/index-file.ts")];
+    const seen = new Set(left);
+    for (let path = left.pop(); path !== undefined; path = left.pop()) {
+      assert.ok(folders.has(dirname(path)), `${path} decides what an index holds`);
+      const imports = /^(?:import|export)\s+(?!type\b)[^;]*?from "(\..*?)"/gm;
+      for (const [, target = ""] of readFileSync(path, "utf8").matchAll(imports)) {
+        const next = join(dirname(path), target);
+        if (!seen.has(next)) left.push(next);
+        seen.add(next);
+      }
+    }
+    assert.ok(seen.size > 30);
   });
 
   it("leaves no copy of a file behind, also of one that has no index", async () => {

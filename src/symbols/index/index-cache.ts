@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, fstatSync } from "node:fs";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { systemClock } from "../../support/clock.ts";
 import { messageOf } from "../../support/errors.ts";
 import { codeDigest } from "../disk/code-digest.ts";
@@ -23,15 +24,19 @@ import { SymbolIndex } from "./symbol-index.ts";
 const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
 const CACHE_ENTRIES_MAX = 1024;
 const INDEXES_FOLDER = "symbol-indexes";
+/** An entry begins with the digest of its file, and the CRC-32 of the index behind both. */
 const DIGEST_BYTES = 32;
-/** Hashed at once. */
+const CHECK_BYTES = 4;
+const HEAD_BYTES = DIGEST_BYTES + CHECK_BYTES;
+/** Read and hashed at once. */
 const PIECE_BYTES = 1024 * 1024;
 /** Files that are larger have no index: each start of the program hashes them again. */
 export const INDEXED_FILE_BYTES_MAX: number = 512 * 1024 * 1024;
-/** The folders whose code decides what an index holds. */
-const BUILDER_FOLDERS = [".", "../native", "../dwarf", "../elf"].map((folder) =>
-  join(import.meta.dirname, folder),
-);
+/** The folders whose code decides what an index holds: all that makes one imports from. */
+export const BUILDER_FOLDERS: readonly string[] = [
+  ...[".", "..", "../native", "../dwarf", "../elf", "../cfi", "../go", "../demangle", "../disk"],
+  ...["../sources", "../../support", "../../profiles"],
+].map((folder) => join(import.meta.dirname, folder));
 
 /** A file with code, and the files from which its debug information is. */
 export interface IndexedFiles {
@@ -88,10 +93,12 @@ export class IndexCache {
     if (fd === undefined) return undefined;
     try {
       const access = fileAccess(fd, this.#folder.pathOf(digest));
-      const isSame = Buffer.compare(access.read(0, DIGEST_BYTES), contentDigest(files.elf)) === 0;
-      if (isSame) {
+      const head = Buffer.from(access.read(0, HEAD_BYTES));
+      const body = after(access, HEAD_BYTES);
+      const isWhole = head.readUInt32LE(DIGEST_BYTES) === checksum(body);
+      if (isWhole && head.subarray(0, DIGEST_BYTES).equals(contentDigest(files.elf))) {
         this.#folder.touch(fd);
-        const index = new SymbolIndex(after(access, DIGEST_BYTES));
+        const index = new SymbolIndex(body);
         return { index, [Symbol.dispose]: () => closeSync(fd) };
       }
     } catch {
@@ -102,13 +109,28 @@ export class IndexCache {
   }
 
   /**
-   * Keeps an index.
+   * Keeps the index of some files.
    *
-   * @param pieces  made of just these files, which nobody else can write to meanwhile
-   * @throws what the file system throws: a full disk, a folder that is gone
+   * @param make  makes it; nobody else can write to the file with code meanwhile
+   * @returns its bytes, or why it is not kept: debug files were written to meanwhile
+   * @throws what `make` and the file system throw: a full disk, a folder that is gone
    */
-  keep(files: IndexedFiles, pieces: readonly Uint8Array[]): void {
-    this.#folder.write(this.#digestOf(files), [contentDigest(files.elf), ...pieces]);
+  async keep(
+    files: IndexedFiles,
+    make: () => Promise<readonly Uint8Array[] | Missing>,
+  ): Promise<{ readonly bytes: number } | Missing> {
+    const digest = this.#digestOf(files);
+    const pieces = await make();
+    if ("missing" in pieces) return pieces;
+    if (!this.#digestOf(files).every((byte, index) => byte === digest[index])) {
+      return { missing: "its debug file has changed meanwhile" };
+    }
+    const check = Buffer.alloc(CHECK_BYTES);
+    check.writeUInt32LE(pieces.reduce((sum, piece) => crc32(piece, sum), 0));
+    const entry = [contentDigest(files.elf), check, ...pieces];
+    const evicted = this.#folder.write(digest, entry);
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    return evicted === undefined ? { missing: `its index has ${bytes} bytes` } : { bytes };
   }
 
   #digestOf({ elf, others }: IndexedFiles): Uint8Array {
@@ -129,13 +151,25 @@ function identityOf(fd: number | undefined): string {
 
 function contentDigest({ access }: ElfFile): Uint8Array {
   const hash = createHash("sha256");
+  for (const piece of piecesOf(access)) hash.update(piece);
+  return hash.digest();
+}
+
+/** A disk that gives other bytes than were written costs names, and makes none up. */
+function checksum(access: RandomAccess): number {
+  let sum = 0;
+  for (const piece of piecesOf(access)) sum = crc32(piece, sum);
+  return sum;
+}
+
+/** One behind the other, in the same memory. */
+function* piecesOf(access: RandomAccess): Generator<Uint8Array> {
   const piece = new Uint8Array(Math.min(PIECE_BYTES, access.size));
   for (let offset = 0; offset < access.size; offset += PIECE_BYTES) {
     const part = piece.subarray(0, Math.min(PIECE_BYTES, access.size - offset));
     access.readInto(part, offset);
-    hash.update(part);
+    yield part;
   }
-  return hash.digest();
 }
 
 /** What is behind the first bytes. */

@@ -96,9 +96,10 @@ export class FileSymbols {
    * The index of the file, in pieces, or why it has none. What symbols and debug information leave
    * without a name is not in it: stubs, and code of a stripped Go program.
    *
+   * @param rangesMax  of addresses that have the same answer
    * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  a symbol table is broken; there is too much of it
    */
-  buildIndex(): Uint8Array[] | Missing {
+  buildIndex(rangesMax: number): Uint8Array[] | Missing {
     const debugInfo = this.#debugInfo;
     const code = codeOf(this.#elf);
     if (debugInfo === undefined) return { missing: "the file has no debug information" };
@@ -106,6 +107,7 @@ export class FileSymbols {
     return buildSymbolIndex({
       debugInfo,
       code,
+      rangesMax,
       symbolBounds: this.#tables.flatMap(functionBounds),
       symbolsAt: (addresses) => this.#symbolsAt(addresses),
     });

@@ -66,6 +66,7 @@ describe("buildSymbolIndex", () => {
               return { symbol: symbols[Number(address) - START], low: 0, high: 0 };
             }),
           code: { start: START, end: START + BYTES },
+          rangesMax: 1000,
         });
         assert.ok(!isMissing(pieces));
         const index = new SymbolIndex(bytesAccess(Buffer.concat(pieces), "an index"));

@@ -20,6 +20,8 @@ export interface IndexedFile {
   symbolsAt(addresses: BigUint64Array): readonly FunctionAt[];
   /** All code is from `start` to before `end`. */
   readonly code: { readonly start: number; readonly end: number };
+  /** More than so many are not kept while the index is made. */
+  readonly rangesMax: number;
 }
 
 /**
@@ -33,7 +35,7 @@ export function buildSymbolIndex(file: IndexedFile): Uint8Array[] | Missing {
   const { code, debugInfo } = file;
   if (code.end - code.start >= SPAN_MAX) return { missing: "its code is spread over 4 GiB" };
   const symbols = new SymbolRanges(file);
-  const answers = new Answers();
+  const answers = new Answers(file.rangesMax);
   const addAll = (bounds: readonly Float64Array[]): void => {
     for (const address of sortedOnce(bounds, code)) {
       answers.add(address, symbols.at(address), debugInfo.framesAt(address));
@@ -79,9 +81,13 @@ class SymbolRanges {
 /** What is at each address, as numbers of an index. */
 class Answers {
   readonly #writer = new IndexWriter();
-  readonly #ranges = new RangeColumns();
+  readonly #ranges: RangeColumns;
   /** The call around what was inlined, by its own frame; with the symbol around all of them. */
   readonly #calls = new WeakMap<DebugFrame, KnownCall>();
+
+  constructor(rangesMax: number) {
+    this.#ranges = new RangeColumns(rangesMax);
+  }
 
   add(start: number, symbol: FunctionSymbol | undefined, debugged: readonly DebugFrame[]): void {
     const [innermost, around] = debugged;

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { malformed } from "../../support/errors.ts";
-import { type ElfFile, readElf, SHF_EXECINSTR } from "../elf/elf-file.ts";
+import { type ElfFile, readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { sectionData } from "../elf/section-data.ts";
-import { isMissing, type Missing } from "../executable-file.ts";
+import type { Missing } from "../executable-file.ts";
 import { INDEXED_FILE_BYTES_MAX, type IndexCache } from "../index/index-cache.ts";
 import { FileSymbols, type SymbolFiles } from "./file-symbols.ts";
 import { isSplit } from "./separate-debug-info.ts";
@@ -27,49 +27,70 @@ export interface KeptIndex {
   readonly bytes: number;
 }
 
+/** Who has little time and memory makes small indexes only. */
+export interface IndexLimits {
+  /** Of .debug_info, of .debug_line and of code, each. */
+  readonly bytesMax: number;
+}
+
 /**
  * Makes a file's index and keeps it. Takes some five times as long as it takes to read all of the
  * debug information, and as much memory as that has bytes: for workers and commands.
  *
- * @param infoBytesMax  a file with more bytes of .debug_info, or of code, has no index
- * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the file is broken
+ * @throws INPUT_MALFORMED, LIMIT_EXCEEDED  the file is broken; it has more ranges than it may
  * @throws what the file system throws  nothing can be written into the folder of the cache
  */
 export async function indexFile(
   { fd, name, others, ...files }: IndexSources,
   cache: IndexCache,
-  infoBytesMax: number = Number.POSITIVE_INFINITY,
+  { bytesMax }: IndexLimits = { bytesMax: Number.POSITIVE_INFINITY },
 ): Promise<KeptIndex | Missing> {
+  const why = whyNone(readElf(fileAccess(fd, name)), files, bytesMax);
+  if (why !== undefined) return why;
   const copy = privateCopy(fd, name, cache.path);
   if (typeof copy !== "number") return copy;
   try {
+    // The file may be another one by now.
     const elf = readElf(fileAccess(copy, name));
-    const infoBytes =
-      infoBytesOf(elf) || (files.debug === undefined ? 0 : infoBytesOf(files.debug));
-    if (infoBytes > infoBytesMax) return { missing: `it has ${infoBytes} bytes of .debug_info` };
-    const codeBytes = codeBytesOf(elf);
-    if (codeBytes > infoBytesMax) return { missing: `it has ${codeBytes} bytes of code` };
-    if (files.package === undefined && isSplit(files.debug ?? elf)) return SPLIT;
-    const symbols = await FileSymbols.open({ ...files, elf, rowsMax: ROWS_MAX });
-    const pieces = symbols.buildIndex();
-    if (isMissing(pieces)) return pieces;
-    cache.keep({ elf, others }, pieces);
-    return { bytes: pieces.reduce((sum, { length }) => sum + length, 0) };
+    const whyNot = whyNone(elf, files, bytesMax);
+    if (whyNot !== undefined) return whyNot;
+    return await cache.keep({ elf, others }, async () => {
+      const symbols = await FileSymbols.open({ ...files, elf, rowsMax: ROWS_MAX });
+      return symbols.buildIndex(bytesMax / BYTES_PER_RANGE);
+    });
   } finally {
     closeSync(copy);
   }
 }
 
+/** A range has some 20 bytes of debug information. */
+const BYTES_PER_RANGE = 8;
+
+/** Undefined for a file that may have an index. */
+function whyNone(
+  elf: ElfFile,
+  { debug, package: packageFile }: Pick<IndexSources, "debug" | "package">,
+  bytesMax: number,
+): Missing | undefined {
+  if (elf.access.size > INDEXED_FILE_BYTES_MAX) {
+    return { missing: `it has over ${INDEXED_FILE_BYTES_MAX} bytes` };
+  }
+  const described = sectionData(elf, ".debug_info") === undefined ? (debug ?? elf) : elf;
+  for (const section of [".debug_info", ".debug_line"]) {
+    const size = sectionData(described, section)?.size ?? 0;
+    if (size > bytesMax) return { missing: `it has ${size} bytes of ${section}` };
+  }
+  const codeBytes = codeBytesOf(elf);
+  if (codeBytes > bytesMax) return { missing: `it has ${codeBytes} bytes of code` };
+  return packageFile === undefined && isSplit(debug ?? elf) ? SPLIT : undefined;
+}
+
 /** An index would not know when one of them has changed. */
 const SPLIT: Missing = { missing: "its units are in .dwo files: put them into a .dwp file" };
 
-function infoBytesOf(elf: ElfFile): number {
-  return sectionData(elf, ".debug_info")?.size ?? 0;
-}
-
-function codeBytesOf({ sections }: ElfFile): number {
-  const code = sections.filter(({ flags }) => (flags & SHF_EXECINSTR) !== 0);
-  return code.reduce((sum, { size }) => sum + size, 0);
+function codeBytesOf({ segments }: ElfFile): number {
+  const code = segments.filter(({ executable }) => executable);
+  return code.reduce((sum, { memorySize }) => sum + Number(memorySize), 0);
 }
 
 /**

@@ -9,7 +9,13 @@ export class RangeColumns {
   #starts = new Float64Array(64 * 1024);
   /** Name, file, line, column and call of each, one behind the other. */
   #values = new Uint32Array(FIELDS * 64 * 1024);
+  readonly #max: number;
   #count = 0;
+
+  /** @param max  ranges beyond it are refused */
+  constructor(max: number) {
+    this.#max = Math.min(max, RANGES_MAX);
+  }
 
   add({ start, name, file, line, column, call }: IndexedRange): void {
     const row = this.#newRow(start);
@@ -58,13 +64,14 @@ export class RangeColumns {
 
   #newRow(start: number): number {
     if (this.#count === this.#starts.length) this.#grow();
+    const count = this.#count + 1;
+    if (count > this.#max) throw limitExceeded("a symbol index", "ranges", count, this.#max);
     this.#starts[this.#count] = start;
     return FIELDS * this.#count++;
   }
 
   #grow(): void {
     const length = 2 * this.#starts.length;
-    if (length > RANGES_MAX) throw limitExceeded("a symbol index", "ranges", length, RANGES_MAX);
     const starts = new Float64Array(length);
     starts.set(this.#starts);
     this.#starts = starts;

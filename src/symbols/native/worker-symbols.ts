@@ -21,6 +21,8 @@ import { hasDebugInfo, isSplit } from "./separate-debug-info.ts";
 const OPEN_FILES_MAX = 4;
 /** Rows of line tables of each; 9 MB. A window asks for few units of a file. */
 const ROWS_MAX = 500_000;
+/** A file is hashed before its index is used: this many bytes in a quarter of a second. */
+const HASHED_BYTES_MAX = 128 * 1024 * 1024;
 
 /**
  * The files whose addresses the worker names. Those with debug information stay open from one
@@ -98,7 +100,9 @@ async function openFile(sent: SentFile, wants: Wants): Promise<OpenFile | DebugF
   }
   const found = files.follow(wants.debugFiles);
   if ("role" in found) return found;
-  const index = wants.index && keptIndexes(wants.index.folder)?.find({ elf, others: found.fds });
+  const isHashed = wants.index !== undefined && elf.access.size <= HASHED_BYTES_MAX;
+  const cache = isHashed ? keptIndexes(wants.index?.folder ?? "") : undefined;
+  const index = cache?.find({ elf, others: found.fds });
   const symbols =
     index === undefined
       ? await FileSymbols.open({ ...found.files, elf, rowsMax: ROWS_MAX })
@@ -119,7 +123,7 @@ export async function buildIndex(
   if (cache === undefined) return { missing: `nothing can be kept in ${folder}` };
   if (files.fd === undefined) return { missing: "it is no file" };
   const sources = { ...found.files, fd: files.fd, name: sent.key, others: found.fds };
-  return await indexFile(sources, cache, infoBytesMax);
+  return await indexFile(sources, cache, { bytesMax: infoBytesMax });
 }
 
 let cache: { readonly folder: string; readonly opened: IndexCache | undefined } | undefined;
