@@ -29,7 +29,9 @@ export class BlockReader {
 
   u8(): number {
     if (this.#at >= this.#page.length) this.seek(this.#pageStart + this.#at);
-    return this.#page[this.#at++] as number;
+    const byte = this.#page[this.#at++];
+    if (byte === undefined) throw malformed(this.#access.name, "ends in the middle of a range");
+    return byte;
   }
 
   uleb(): number {
