@@ -17,8 +17,8 @@ export const symbolizeConfig = object({
     doc:
       "With lines, a file whose debug information is asked for again and again gets an index in " +
       "the folder of `debug_files::cache_dir`, unless its .debug_info, its .debug_line or its " +
-      "code has more bytes than this. Making one takes some twenty times as much memory for a moment; with 0 those " +
-      "that are there are used.",
+      "code has more bytes than this. Making one takes some twenty times as much memory for a " +
+      "moment; with 0 those that are there are used.",
     default: 8 * 1024 * 1024,
     min: 0,
   }),

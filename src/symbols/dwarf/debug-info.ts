@@ -168,6 +168,7 @@ export class DebugInfo {
     this.begin();
     this.#isIndexed = true;
     this.#index = this.#completeIndex();
+    this.#requireWhole();
     for (const [unit, bounds] of this.#index.bounds()) {
       this.#file.work.start();
       yield [bounds, ...(this.#functionsOf(unit)?.bounds() ?? [])];
@@ -197,8 +198,6 @@ export class DebugInfo {
     const ranges = new UnitRanges();
     const count = Math.min(this.#file.headers.length, UNITS_LOOKED_AT_MAX);
     for (let unit = 0; unit < count; unit++) {
-      // All of them together are limited, too.
-      if (this.#isIndexed) this.#file.work.start();
       const pairs = this.#units.rangesOf(unit);
       for (let index = 0; index < pairs.length; index += 2) {
         ranges.add(pairs[index] as number, pairs[index + 1] as number, unit);

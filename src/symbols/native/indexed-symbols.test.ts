@@ -13,15 +13,21 @@ import { IndexedSymbols } from "./indexed-symbols.ts";
 
 const NAMING = { inlines: true, demangle: true };
 
-/** One unit whose functions share their ranges with nobody: 16 bytes of .debug_ranges each. */
+/** One unit of functions of two bytes a range, of which each first one is an inlined call's. */
 function unitWithRanges(functions: number, ranges: number): string {
-  const each = (line: (index: number) => string): string =>
-    Array.from({ length: functions }, (_, index) => line(index)).join("\n");
+  const bytes = 2 * ranges;
+  const each = (lines: (index: number) => readonly string[]): string =>
+    Array.from({ length: functions }, (_, index) => lines(index).join("\n")).join("\n");
   return `
 .text
 .globl _start
 _start:
-${each((i) => `.type f${i},@function\n.globl f${i}\nf${i}: .fill ${2 * ranges},1,0x90\n.size f${i},.-f${i}`)}
+${each((i) => [
+  `.type f${i},@function`,
+  `.globl f${i}`,
+  `f${i}: .fill ${bytes},1,0x90`,
+  `.size f${i},.-f${i}`,
+])}
 .Lend:
 .section .debug_abbrev,"",@progbits
 .byte 1,0x11,1,0x11,1,0x12,7,3,8,0,0
@@ -38,11 +44,25 @@ ${each((i) => `.type f${i},@function\n.globl f${i}\nf${i}: .fill ${2 * ranges},1
 .Labs: .byte 3
 .asciz "inlined"
 .byte 3
-${each((i) => `.byte 2\n.quad f${i}, ${2 * ranges}\n.asciz "f${i}"\n.byte 4\n.long .Labs-.Li, .Lr${i}\n.byte 0`)}
+${each((i) => [
+  `.byte 2`,
+  `.quad f${i}, ${bytes}`,
+  `.asciz "f${i}"`,
+  `.byte 4`,
+  `.long .Labs-.Li, .Lr${i}`,
+  `.byte 0`,
+])}
 .byte 0
 .Lie:
 .section .debug_ranges,"",@progbits
-${each((i) => `.Lr${i}: .set n,${2 * ranges * i}\n.rept ${ranges}\n.quad n, n+1\n.set n,n+2\n.endr\n.quad 0,0`)}
+${each((i) => [
+  `.Lr${i}: .set n,${bytes * i}`,
+  `.rept ${ranges}`,
+  `.quad n, n+1`,
+  `.set n,n+2`,
+  `.endr`,
+  `.quad 0,0`,
+])}
 `;
 }
 
