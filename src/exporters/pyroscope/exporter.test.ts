@@ -134,9 +134,10 @@ describe("pyroscope exporter", () => {
   it("keeps what a source timed itself apart from what is counted in samples", async () => {
     await withSink({}, async ({ sink, exporter }) => {
       const batch = new ProfileBatch();
-      const timed = { ...onCpu("g", 5), type: "cpu/nanoseconds" };
-      addResource(batch, { "service.name": "a" }, [onCpu("f", 2), timed]);
-      addResource(batch, { "service.name": "a" }, [onCpu("f", 3)]);
+      const window = { timeUnixNano: systemClock.unixNanos() };
+      const timed = { ...onCpu("g", 5, window), type: "cpu/nanoseconds" };
+      addResource(batch, { "service.name": "a" }, [onCpu("f", 2, window), timed]);
+      addResource(batch, { "service.name": "a" }, [onCpu("f", 3, window)]);
       await exporter.consume(batch);
       assert.deepEqual(
         sumsOf(sink.accepted),

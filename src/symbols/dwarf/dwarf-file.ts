@@ -20,6 +20,8 @@ const WINDOW_STEP = WINDOW_BYTES / 2;
 
 /** Units whose memory is kept for others: garbage of such a size waits long for its collection. */
 const SPARE_MAX = 16;
+/** Bytes of small units that are read at once; no head is as long. */
+const HEADS_BYTES = 8192;
 /** Bytes of the memory of one unit: hundreds of thousands may be tiny. */
 const UNIT_MEMORY_MIN = 4096;
 
@@ -52,6 +54,11 @@ export class DwarfFile {
   readonly #spare: ArrayBuffer[] = [];
   readonly #windows = new Map<string, { readonly start: number; readonly bytes: Uint8Array }>();
   #takenBytes = 0;
+  /** Of small units, the last ones that were read. */
+  #heads: { readonly start: number; readonly bytes: Uint8Array } = {
+    start: 0,
+    bytes: new Uint8Array(0),
+  };
 
   constructor(elf: ElfFile, options: DwarfFileOptions = {}) {
     const { isSplit = false, space, supplementary, work = new WorkBudget() } = options;
@@ -138,6 +145,20 @@ export class DwarfFile {
       this.#windows.set(name, window);
     }
     return new DwarfCursor(window.bytes, where, this.elf.littleEndian, at - start);
+  }
+
+  /** The first bytes of a unit. Those that are whole units stand close together. */
+  unitHead(offset: number, length: number, isWhole: boolean): Uint8Array {
+    const info = this.section("info");
+    if (info === undefined) return new Uint8Array(0);
+    if (!isWhole) return info.read(offset, length);
+    const { start, bytes } = this.#heads;
+    if (offset < start || offset + length > start + bytes.length) {
+      const end = Math.min(offset + HEADS_BYTES, info.size);
+      this.#heads = { start: offset, bytes: info.read(offset, end - offset) };
+    }
+    const at = offset - this.#heads.start;
+    return this.#heads.bytes.slice(at, at + length);
   }
 
   /** Memory of units that were not given back. */

@@ -89,7 +89,7 @@ export class UnitStore implements UnitFinder {
    */
   rangesOf(index: number): RangePairs {
     const header = this.file.headers.at(index);
-    if (isTypeUnit(header)) return [];
+    if (isTypeUnit(header) || isEmpty(header)) return [];
     // One that is not kept is made again when an address lies in it, which few do.
     const known = this.#given.get(index) ?? this.#units.get(index);
     try {
@@ -148,6 +148,10 @@ function bytesOf(scan: UnitScan): number {
   const { scopeStarts, scopeEnds, scopeParents, scopeSkipped } = scan;
   const arrays = [starts, ends, maxEnds, functions, scopeStarts, scopeEnds, scopeParents];
   return [...arrays, scopeSkipped].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+function isEmpty({ offset, end, headerBytes }: UnitHeader): boolean {
+  return offset + headerBytes >= end;
 }
 
 function isTypeUnit({ type }: UnitHeader): boolean {

@@ -238,12 +238,11 @@ export class Unit {
 
   #readRoot(): RootValues {
     const { offset, end, headerBytes } = this.header;
-    const section = this.file.section("info");
     // Most units are asked for nothing else: their bytes are not read for it.
     const length = Math.min(end - offset, ROOT_BYTES);
     const values = new DieValues();
     try {
-      this.#head = section?.read(offset, length) ?? this.#head;
+      this.#head = this.file.unitHead(offset, length, length === end - offset);
       this.#readRootFrom(this.#head, headerBytes, values);
     } catch (error) {
       if (length === end - offset) throw error;
