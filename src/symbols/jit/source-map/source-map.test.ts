@@ -160,6 +160,15 @@ describe("SourceMap", () => {
     it(`refuses ${name}`, () => assert.throws(() => new SourceMap(json, PATH, ""), error));
   }
 
+  it("keeps the script's name where the map has none that is a text [fuzz]", () => {
+    const mappings = encode([[[9, 0, 0, 9, 0]]]);
+    for (const name of [null, 7, {}, []]) {
+      const map = { sources: ["a.ts"], names: [name], mappings };
+      const found = placeIn(map, { name: "e", line: 1, column: 11 }, "function e(n){}");
+      assert.equal(found?.name, "e");
+    }
+  });
+
   it("lives with mappings, names and sources of every kind", () => {
     const json = fc.json();
     const text = fc.oneof(fc.string(), fc.stringMatching(/^[A-Za-z0-9+/,;]{0,40}$/));

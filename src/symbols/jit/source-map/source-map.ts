@@ -107,10 +107,10 @@ export class SourceMap {
     for (let back = 0; index >= 0 && back < SEGMENTS_BACK_MAX; back++, index--) {
       const [at, , , , named] = segments[index] as SourceMapSegment;
       if (named === undefined || !this.#lines.hasWord(start + at, short)) continue;
-      const original = this.#map.names[named];
-      return original !== undefined && original.length <= TEXT_CHARACTERS_MAX
-        ? original
-        : undefined;
+      // A map may have anything for a name.
+      const original: unknown = this.#map.names[named];
+      const isName = typeof original === "string" && original.length <= TEXT_CHARACTERS_MAX;
+      return isName ? original : undefined;
     }
     return undefined;
   }
