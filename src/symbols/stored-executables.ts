@@ -1,6 +1,6 @@
 import type { LoadSegment } from "./elf/elf-file.ts";
 import type { AddressSpace, ProfiledMapping } from "./elf/profiled-address.ts";
-import { profiledAddress } from "./elf/profiled-address.ts";
+import { hasOffsets, profiledAddress } from "./elf/profiled-address.ts";
 import {
   type ExecutableFile,
   type FileDescriptor,
@@ -35,7 +35,7 @@ export class StoredExecutables implements Disposable {
 
   /**
    * The file by which addresses of a mapping are named, and where they are in it: its debug file,
-   * else the program itself. The other one is asked for what the first does not tell. Whoever gets
+   * else the program itself. The program is asked for what its debug file cannot tell. Whoever gets
    * it disposes of it: the file stays open until then.
    */
   async place(asked: AskedMapping): Promise<PlacedAddresses | Missing> {
@@ -49,7 +49,7 @@ export class StoredExecutables implements Disposable {
     const lease = named.open();
     if (isMissing(lease)) return lease;
     const addresses = placedBy(named.segments, asked);
-    if (named === debug && addresses.includes(undefined)) {
+    if (!hasOffsets(named.segments) && addresses.includes(undefined)) {
       const program = await this.#find("executable", buildId);
       const byProgram = isMissing(program) ? [] : placedBy(program.segments, asked);
       for (const [index, address] of byProgram.entries()) addresses[index] ??= address;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { buildProgram } from "../../../test/support/build-program.ts";
@@ -25,6 +25,8 @@ interface Mapped {
   readonly addresses: readonly bigint[];
   /** Processes that have it mapped, each elsewhere; 1 when not given. */
   readonly processes?: number;
+  /** Of each process; all have the same one when not given. */
+  readonly buildIdOf?: (process: number) => string;
 }
 
 /** Between the mappings of two processes. */
@@ -32,13 +34,15 @@ const PROCESS_STEP = 0x1_0000_0000n;
 
 /** A batch as a gateway gets it: nothing of its processes runs here. */
 function batchOf(mapped: Mapped): ProfileBatch {
-  const { start, limit, fileOffset, buildId, addresses, processes = 1 } = mapped;
+  const { start, limit, fileOffset, addresses, processes = 1 } = mapped;
+  const { buildIdOf = () => mapped.buildId } = mapped;
   const batch = new ProfileBatch();
   const { dictionary } = batch;
-  const id = dictionary.internStringAttribute("process.executable.build_id.gnu", buildId);
   const locations: number[] = [];
-  for (let process = 0n; process < processes; process++) {
-    const moved = process * PROCESS_STEP;
+  for (let process = 0; process < processes; process++) {
+    const key = "process.executable.build_id.gnu";
+    const id = dictionary.internStringAttribute(key, buildIdOf(process));
+    const moved = BigInt(process) * PROCESS_STEP;
     const mapping = dictionary.mappings.intern({
       memoryStart: start + moved,
       memoryLimit: limit + moved,
@@ -152,6 +156,22 @@ describe("symbolize in a gateway", { skip: requirement("binutils") }, () => {
   it("names addresses of several processes that have one file mapped", async () => {
     const named = await symbolized({ ...inProcess, processes: 5 }, storeOf("whole"));
     assert.deepEqual(named, new Array(5).fill(expected[0]));
+  });
+
+  it("names addresses of more files at once than stay open", async () => {
+    const processes = 300;
+    const buildIdOf = (process: number): string => process.toString(16).padStart(40, "ab");
+    const bytes = readFileSync(program);
+    const at = bytes.indexOf(Buffer.from(buildId, "hex"));
+    for (let process = 0; process < processes; process++) {
+      const id = buildIdOf(process);
+      bytes.set(Buffer.from(id, "hex"), at);
+      const path = join(folder.path, "many", id.slice(0, 2), `${id.slice(2)}.debug`);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, bytes);
+    }
+    const named = await symbolized({ ...inProcess, processes, buildIdOf }, storeOf("many"));
+    assert.deepEqual(named, new Array(processes).fill(expected[0]));
   });
 
   it("goes by what addresses are said to be", async () => {

@@ -32,8 +32,6 @@ export const CACHE_ENTRIES_MAX = 4096;
 /** A hit takes some 0.5 ms and writing an entry some 5 ms: what is built as fast needs no file. */
 export const BUILD_MS_MIN = 5;
 const TABLES_FOLDER = "unwind-tables";
-/** The folders whose code decides what a table holds. */
-const BUILDER_FOLDERS = [".", "../elf", "../go"].map((folder) => join(import.meta.dirname, folder));
 
 export interface UnwindTableCacheOptions {
   /** Shared with other caches: the tables have a folder of their own in it. */
@@ -70,7 +68,7 @@ export function openUnwindTableCache(
   const folder = privateFolder(join(options.folder, TABLES_FOLDER));
   if ("missing" in folder) return folder;
   try {
-    return new UnwindTableCache(folder.path, codeDigest(BUILDER_FOLDERS), options);
+    return new UnwindTableCache(folder.path, codeDigest(), options);
   } catch (error) {
     return { missing: `this program's code cannot be read: ${messageOf(error)}` };
   }

@@ -66,9 +66,9 @@ for (const tag of [
  * which leaves out those inside of other functions (lambdas, local classes); `isDeep` looks there
  * too, for five times the time.
  *
- * @param columns  overwritten: whoever scans many units gives the same ones again
+ * @param columns  what is overwritten: units are scanned one after the other
  */
-export function scanUnit(unit: Unit, isDeep: boolean, columns = new ScanColumns()): UnitScan {
+export function scanUnit(unit: Unit, isDeep: boolean, columns: ScanColumns): UnitScan {
   columns.clear();
   return new Scanner(unit, isDeep, columns).scan();
 }

@@ -46,8 +46,9 @@ export class WorkBudget {
 
   /** What is begun may be larger than what is left. @throws LIMIT_EXCEEDED  nothing was left */
   spend(where: string, bytes: number): void {
-    if (!this.mayGoOn())
+    if (!this.mayGoOn()) {
       throw limitExceeded(where, "bytes read", BYTES_MAX - this.#left, BYTES_MAX);
+    }
     this.#left -= bytes;
     this.#total += bytes;
   }

@@ -65,6 +65,13 @@ describe("profiledAddress", () => {
       place: 0x20122n,
     },
     {
+      name: "believes no offset of a debug file that has a part of its code's bytes",
+      segments: [segment(0x3820n, 0x1000n, { fileSize: 0x24n })],
+      mapping: mapping(0x7f0000002000n, 0x7f0000004000n, 0x2000n),
+      address: 0x7f0000002a10n,
+      place: undefined,
+    },
+    {
       name: "gives no place by a debug file when the mapping is a part of the code",
       segments: [segment(0x3820n, 0n, NO_BYTES)],
       mapping: mapping(0x7f0000002000n, 0x7f0000004000n, 0x2000n),

@@ -56,15 +56,21 @@ function placeOfOffset(
   mapping: ProfiledMapping,
   address: bigint,
 ): bigint | undefined {
-  const hasBytes = segments.some(({ executable, fileSize }) => executable && fileSize > 0n);
-  const place = hasBytes ? fileAddress(segments, mapping, address) : undefined;
-  return place ?? placeInWholeSegment(segments, mapping, address);
+  if (hasOffsets(segments)) return fileAddress(segments, mapping, address);
+  return placeInWholeSegment(segments, mapping, address);
 }
 
 /**
- * By a debug file, whose offsets objcopy has taken away with its bytes, up to the file's headers if
- * they stand in that segment: a mapping that has as many pages as the only executable segment shows
- * all of it.
+ * Whether segments tell by themselves where bytes of the file are: objcopy takes the offsets away
+ * with the bytes of what is left to a debug file, up to the file's headers if they stand in it.
+ */
+export function hasOffsets(segments: readonly LoadSegment[]): boolean {
+  const code = segments.filter(({ executable }) => executable);
+  return code.length > 0 && code.every(({ fileSize, memorySize }) => fileSize >= memorySize);
+}
+
+/**
+ * By a debug file: a mapping that has as many pages as the only executable segment shows all of it.
  */
 function placeInWholeSegment(
   segments: readonly LoadSegment[],
@@ -72,7 +78,7 @@ function placeInWholeSegment(
   address: bigint,
 ): bigint | undefined {
   const [code, ...others] = segments.filter(({ executable }) => executable);
-  if (code === undefined || others.length > 0 || code.fileSize >= code.memorySize) return undefined;
+  if (code === undefined || others.length > 0) return undefined;
   for (const pageBytes of PAGE_BYTES) {
     const first = code.address - (code.address % pageBytes);
     const end = code.address + code.memorySize + pageBytes - 1n;

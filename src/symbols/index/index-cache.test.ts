@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { buildProgram } from "../../../test/support/build-program.ts";
 import { requirement } from "../../../test/support/requirements.ts";
@@ -17,7 +17,7 @@ import { readElf } from "../elf/elf-file.ts";
 import { fileAccess } from "../elf/random-access.ts";
 import { isMissing } from "../executable-file.ts";
 import { indexFile } from "../native/index-file.ts";
-import { BUILDER_FOLDERS, type IndexCache, openIndexCache } from "./index-cache.ts";
+import { type IndexCache, openIndexCache } from "./index-cache.ts";
 
 describe("IndexCache", { skip: requirement("binutils") }, () => {
   const folder = temporaryFolder();
@@ -120,22 +120,6 @@ describe("IndexCache", { skip: requirement("binutils") }, () => {
     });
     assert.deepEqual(kept, { missing: "its debug file has changed meanwhile" });
     assert.deepEqual(globSync(join(cache.path, "*")), []);
-  });
-
-  it("is told by all code that an index is made by", () => {
-    const folders = new Set(BUILDER_FOLDERS.map((path) => resolve(path)));
-    const left = [join(import.meta.dirname, "../native/index-file.ts")];
-    const seen = new Set(left);
-    for (let path = left.pop(); path !== undefined; path = left.pop()) {
-      assert.ok(folders.has(dirname(path)), `${path} decides what an index holds`);
-      const imports = /^(?:import|export)\s+(?!type\b)[^;]*?from "(\..*?)"/gm;
-      for (const [, target = ""] of readFileSync(path, "utf8").matchAll(imports)) {
-        const next = join(dirname(path), target);
-        if (!seen.has(next)) left.push(next);
-        seen.add(next);
-      }
-    }
-    assert.ok(seen.size > 30);
   });
 
   it("leaves no copy of a file behind, also of one that has no index", async () => {

@@ -32,12 +32,6 @@ const HEAD_BYTES = DIGEST_BYTES + CHECK_BYTES;
 const PIECE_BYTES = 1024 * 1024;
 /** Files that are larger have no index: each start of the program hashes them again. */
 export const INDEXED_FILE_BYTES_MAX: number = 512 * 1024 * 1024;
-/** The folders whose code decides what an index holds: all that makes one imports from. */
-export const BUILDER_FOLDERS: readonly string[] = [
-  ...[".", "..", "../native", "../dwarf", "../elf", "../cfi", "../go", "../demangle", "../disk"],
-  ...["../sources", "../../support", "../../profiles"],
-].map((folder) => join(import.meta.dirname, folder));
-
 /** A file with code, and the files from which its debug information is. */
 export interface IndexedFiles {
   readonly elf: ElfFile;
@@ -55,7 +49,7 @@ export function openIndexCache(folder: string): IndexCache | Missing {
   const own = privateFolder(join(folder, INDEXES_FOLDER));
   if ("missing" in own) return own;
   try {
-    return new IndexCache(own.path, codeDigest(BUILDER_FOLDERS));
+    return new IndexCache(own.path, codeDigest());
   } catch (error) {
     return { missing: `this program's code cannot be read: ${messageOf(error)}` };
   }
@@ -112,7 +106,7 @@ export class IndexCache {
    * Keeps the index of some files.
    *
    * @param make  makes it; nobody else can write to the file with code meanwhile
-   * @returns its bytes, or why it is not kept: debug files were written to meanwhile
+   * @returns its bytes, or why it is not kept, as when a debug file was written to meanwhile
    * @throws what `make` and the file system throw: a full disk, a folder that is gone
    */
   async keep(
@@ -122,7 +116,7 @@ export class IndexCache {
     const digest = this.#digestOf(files);
     const pieces = await make();
     if ("missing" in pieces) return pieces;
-    if (!this.#digestOf(files).every((byte, index) => byte === digest[index])) {
+    if (Buffer.compare(this.#digestOf(files), digest) !== 0) {
       return { missing: "its debug file has changed meanwhile" };
     }
     const check = Buffer.alloc(CHECK_BYTES);

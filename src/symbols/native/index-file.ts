@@ -56,14 +56,14 @@ export async function indexFile(
     if (whyNot !== undefined) return whyNot;
     return await cache.keep({ elf, others }, async () => {
       const symbols = await FileSymbols.open({ ...files, elf, rowsMax: ROWS_MAX });
-      return symbols.buildIndex(bytesMax / BYTES_PER_RANGE);
+      return symbols.buildIndex(Math.floor(bytesMax / BYTES_PER_RANGE));
     });
   } finally {
     closeSync(copy);
   }
 }
 
-/** A range has some 20 bytes of debug information. */
+/** Of the limit on bytes: real debug information has some 20 for each range. */
 const BYTES_PER_RANGE = 8;
 
 /** Undefined for a file that may have an index. */

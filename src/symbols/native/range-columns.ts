@@ -63,9 +63,9 @@ export class RangeColumns {
   }
 
   #newRow(start: number): number {
-    if (this.#count === this.#starts.length) this.#grow();
     const count = this.#count + 1;
     if (count > this.#max) throw limitExceeded("a symbol index", "ranges", count, this.#max);
+    if (this.#count === this.#starts.length) this.#grow();
     this.#starts[this.#count] = start;
     return FIELDS * this.#count++;
   }

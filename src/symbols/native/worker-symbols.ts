@@ -100,8 +100,8 @@ async function openFile(sent: SentFile, wants: Wants): Promise<OpenFile | DebugF
   }
   const found = files.follow(wants.debugFiles);
   if ("role" in found) return found;
-  const isHashed = wants.index !== undefined && elf.access.size <= HASHED_BYTES_MAX;
-  const cache = isHashed ? keptIndexes(wants.index?.folder ?? "") : undefined;
+  const mayHash = elf.access.size <= HASHED_BYTES_MAX;
+  const cache = mayHash && wants.index ? keptIndexes(wants.index.folder) : undefined;
   const index = cache?.find({ elf, others: found.fds });
   const symbols =
     index === undefined
@@ -122,6 +122,9 @@ export async function buildIndex(
   const cache = indexCacheIn(folder);
   if (cache === undefined) return { missing: `nothing can be kept in ${folder}` };
   if (files.fd === undefined) return { missing: "it is no file" };
+  if (files.elf.access.size > HASHED_BYTES_MAX) {
+    return { missing: `it has over ${HASHED_BYTES_MAX} bytes` };
+  }
   const sources = { ...found.files, fd: files.fd, name: sent.key, others: found.fds };
   return await indexFile(sources, cache, { bytesMax: infoBytesMax });
 }
