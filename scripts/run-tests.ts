@@ -12,6 +12,7 @@ import { globSync } from "node:fs";
 import { Readable } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { FUZZ_SECONDS } from "../test/fuzz/fuzzing.ts";
 import { isCollectorBuilt } from "../test/support/otelcol.ts";
 import { optionalRequirements, skipReason } from "../test/support/requirements.ts";
 
@@ -25,14 +26,18 @@ const aloneFolders = [
   "test/load/",
 ];
 
-/** A file that takes longer hangs; the longest take a few minutes of fuzzing. */
-const FILE_TIMEOUT_MS = 15 * 60_000;
+/**
+ * A file that takes longer hangs: the longest take a few minutes, and fuzz targets as long as they
+ * are told. Its process is ended then, whatever keeps it, and the others go on.
+ */
+const FUZZ_TARGETS_MAX = 8;
+const FILE_TIMEOUT_MS = 15 * 60_000 + FUZZ_TARGETS_MAX * FUZZ_SECONDS * 1000;
 const CONCURRENT_FILES = 2;
 
 type TestEvent = { readonly type: string; readonly data: Record<string, unknown> };
 
-const names = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo", "duration_ms"];
-const summaryLine = new RegExp(`^(${names.join("|")}) ([\\d.]+)$`);
+const names = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo"];
+const summaryLine = new RegExp(`^(${names.join("|")}|duration_ms) ([\\d.]+)$`);
 
 class Summary {
   readonly #totals = new Map<string, number>(names.map((name) => [name, 0]));
@@ -59,7 +64,8 @@ class Summary {
   }
 
   text(): string {
-    return names.map((name) => `# ${name} ${Math.round(this.total(name))}\n`).join("");
+    const counts = names.map((name) => `# ${name} ${this.total(name)}\n`);
+    return `${counts.join("")}# duration_ms ${Math.round(performance.now())}\n`;
   }
 }
 
@@ -77,17 +83,43 @@ async function* events(): AsyncGenerator<TestEvent> {
     [files.filter((file) => !runsAlone(file)), CONCURRENT_FILES],
     [files.filter(runsAlone), 1],
   ] as const) {
-    if (group.length === 0) continue;
-    for await (const event of run({
-      files: [...group],
-      concurrency,
-      timeout: FILE_TIMEOUT_MS,
-      execArgv: ["--disable-warning=ExperimentalWarning"],
-    }) as AsyncIterable<TestEvent>) {
+    for await (const event of eventsOf(group, concurrency)) {
       summary.noteSkip(event, allowedReasons);
       if (!summary.takes(event)) yield event;
     }
   }
+}
+
+/** Runs some files at a time; the events of a file follow one another when it has ended. */
+async function* eventsOf(group: readonly string[], concurrency: number): AsyncGenerator<TestEvent> {
+  const running = new Map<string, Promise<readonly [string, TestEvent[]]>>();
+  const waiting = [...group];
+  for (;;) {
+    for (const file of waiting.splice(0, concurrency - running.size)) {
+      running.set(file, runFile(file));
+    }
+    if (running.size === 0) return;
+    const [file, happened] = await Promise.race(running.values());
+    running.delete(file);
+    yield* happened;
+  }
+}
+
+/**
+ * Runs one file in a process of its own. The runner's own `timeout` is each test's: it does not end
+ * a process whose tests are over and that something open keeps alive.
+ */
+async function runFile(file: string): Promise<readonly [string, TestEvent[]]> {
+  const happened: TestEvent[] = [];
+  for await (const event of run({
+    files: [file],
+    timeout: FILE_TIMEOUT_MS,
+    signal: AbortSignal.timeout(FILE_TIMEOUT_MS),
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+  }) as AsyncIterable<TestEvent>) {
+    happened.push(event);
+  }
+  return [file, happened];
 }
 
 for await (const text of Readable.from(events()).compose(new spec()) as AsyncIterable<string>) {

@@ -88,17 +88,21 @@ export class GraphPage {
   static async open(
     browser: Browser,
     profiles: readonly FlameProfile[],
-    options: BrowserContextOptions & { hash?: string } = {},
+    options: BrowserContextOptions & { hash?: string; beforeScripts?: () => void } = {},
   ): Promise<GraphPage> {
-    const server = await PageServer.start(profiles);
+    // A server that is left behind when opening fails keeps the whole test file from ending.
+    using cleanup = new DisposableStack();
+    const server = cleanup.use(await PageServer.start(profiles));
     const context = await browser.newContext({
       viewport: { width: 1000, height: 700 },
       ...options,
     });
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    if (options.beforeScripts !== undefined) await context.addInitScript(options.beforeScripts);
     const graph = new GraphPage(await context.newPage(), server, browser);
     await graph.page.goto(`${server.url}#${options.hash ?? ""}`);
     if (profiles.length > 0) await graph.ready();
+    cleanup.move();
     return graph;
   }
 
@@ -112,13 +116,27 @@ export class GraphPage {
   }
 
   async ready(): Promise<void> {
-    await this.page.waitForSelector("html[data-state=ready]", {
-      state: "attached",
-      timeout: READY_MS_MAX,
-    });
-    await this.page.waitForFunction(
-      () => !document.querySelector(".notice")?.textContent?.includes("Working"),
-    );
+    try {
+      await this.page.waitForSelector("html[data-state=ready]", {
+        state: "attached",
+        timeout: READY_MS_MAX,
+      });
+      await this.page.waitForFunction(
+        () => !document.querySelector(".notice")?.textContent?.includes("Working"),
+      );
+    } catch (error) {
+      throw new Error(`the page does not get ready: ${await this.#condition()}`, { cause: error });
+    }
+  }
+
+  /** What the page says of itself when it does not go on. */
+  async #condition(): Promise<string> {
+    const told = await this.page.evaluate(() => ({
+      ...document.documentElement.dataset,
+      text: document.body.textContent.slice(0, 200),
+      visibility: document.visibilityState,
+    }));
+    return JSON.stringify({ ...told, complaints: this.complaints });
   }
 
   /** What the root element says of the graph. */

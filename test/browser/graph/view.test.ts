@@ -27,6 +27,20 @@ describe("the graph on the page", { skip: requirement("chromium") }, () => {
     assert.deepEqual(graph.complaints, []);
   });
 
+  it("shows a tree that is there before the browser painted anything", async () => {
+    await using graph = await GraphPage.open(browser(), [sampleProfile(service)], {
+      // Frames and timers as on a machine under load; the worker's answers come at once.
+      beforeScripts: () => {
+        const { setTimeout: timer, requestAnimationFrame: frame } = globalThis;
+        globalThis.setTimeout = ((work: () => void, ms = 0) => timer(work, ms + 500)) as never;
+        globalThis.requestAnimationFrame = (work) => timer(() => frame(work), 500) as never;
+      },
+    });
+    assert.equal((await graph.report())["nodes"], "11");
+    await graph.clickFrame(2, 0.4);
+    assert.equal(await graph.selectedName(), "handle");
+  });
+
   it("zooms to what is clicked; breadcrumbs and Escape lead back", async () => {
     await using graph = await open();
     await graph.clickFrame(0, 0.5);

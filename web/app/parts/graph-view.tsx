@@ -1,6 +1,6 @@
 import { useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { FlameGraph } from "../../flamegraph/flame-graph.ts";
 import { afterPaint } from "../../flamegraph/measures.ts";
 import { shareText, valueText } from "../../flamegraph/value-text.ts";
@@ -20,7 +20,8 @@ export function GraphView({ page }: { page: PageModel }): JSX.Element {
 
 function MainGraph({ page }: { page: PageModel }): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // Not after a painted frame: under load a tree is there before, and finds no graph to show it.
+  useLayoutEffect(() => {
     if (host.current === null) return;
     const graph = new FlameGraph(host.current, {
       label: "Flame graph. Arrow keys walk, Enter zooms, slash searches, ? lists all keys.",
