@@ -69,7 +69,7 @@ class Reading {
   #admitted: Admitted | undefined;
   #leave: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #isEnded = false;
+  readonly #ended = new AbortController();
 
   constructor(options: ReadGuardOptions) {
     this.#options = options;
@@ -80,13 +80,15 @@ class Reading {
     const { admission, turns, onRefusal } = this.#options;
     try {
       this.#admitted = admission.enter();
-      const leave = await turns.enter(TURN_WAIT_MAX_MS);
-      if (this.#isEnded) {
+      const { signal } = this.#ended;
+      const leave = await turns.enter(TURN_WAIT_MAX_MS, signal);
+      if (signal.aborted) {
         leave();
         return;
       }
       this.#leave = leave;
     } catch (error) {
+      if (this.#ended.signal.aborted) return;
       onRefusal();
       refuse(error);
       return;
@@ -101,7 +103,7 @@ class Reading {
   }
 
   end(): void {
-    this.#isEnded = true;
+    this.#ended.abort();
     clearTimeout(this.#timer);
     this.#admitted?.release();
     this.#leave?.();

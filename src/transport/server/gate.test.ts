@@ -28,4 +28,18 @@ describe("Gate", () => {
     (await gate.enter(10))();
     clearTimeout(alive);
   });
+
+  it("forgets at once who is gone", async () => {
+    const gate = new Gate(1);
+    const end = await gate.enter(1000);
+    const gone = Array.from({ length: 1000 }, () => new AbortController());
+    const waiting = gone.map(({ signal }) => gate.enter(60_000, signal));
+    assert.equal(gate.waiting, 1000);
+    for (const one of gone) one.abort();
+    const results = await Promise.allSettled(waiting);
+    assert.ok(results.every(({ status }) => status === "rejected"));
+    assert.equal(gate.waiting, 0);
+    end();
+    (await gate.enter(10))();
+  });
 });

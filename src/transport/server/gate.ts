@@ -3,7 +3,7 @@ import { CollectorError } from "../../support/errors.ts";
 /** Lets so many through at a time; the others wait in the order in which they came. */
 export class Gate {
   readonly #slots: number;
-  /** As many as there are requests, which an Admission bounds. */
+  /** As many as there are requests, which an Admission bounds: who is gone is taken out. */
   readonly #waiting = new Set<() => void>();
   #taken = 0;
 
@@ -14,27 +14,41 @@ export class Gate {
   /**
    * Resolves with what gives the place back, which is called once.
    *
-   * @throws CollectorError REFUSED_BACKPRESSURE  no place within the time
+   * @param gone  aborted when nobody wants the place any more
+   * @throws CollectorError REFUSED_BACKPRESSURE  no place within the time, or nobody wants it
    */
-  async enter(waitMaxMs: number): Promise<() => void> {
+  async enter(waitMaxMs: number, gone?: AbortSignal): Promise<() => void> {
     if (this.#taken < this.#slots) this.#taken++;
-    else await this.#turn(waitMaxMs);
+    else await this.#turn(waitMaxMs, gone);
     return () => this.#leave();
   }
 
-  #turn(waitMaxMs: number): Promise<void> {
+  #turn(waitMaxMs: number, gone: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const go = (): void => {
+    const end = (): void => {
       clearTimeout(timer);
+      gone?.removeEventListener("abort", giveUp);
+      this.#waiting.delete(go);
+    };
+    const go = (): void => {
+      end();
       resolve();
     };
-    const timer = setTimeout(() => {
-      this.#waiting.delete(go);
-      reject(new CollectorError("REFUSED_BACKPRESSURE", `no room within ${waitMaxMs} ms`));
-    }, waitMaxMs);
+    const giveUp = (): void => {
+      end();
+      const why = gone?.aborted ? "nobody waits any more" : `no room within ${waitMaxMs} ms`;
+      reject(new CollectorError("REFUSED_BACKPRESSURE", why));
+    };
+    const timer = setTimeout(giveUp, waitMaxMs);
     timer.unref();
+    gone?.addEventListener("abort", giveUp);
     this.#waiting.add(go);
     return promise;
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   /** The place goes to who waits longest. */
@@ -44,7 +58,6 @@ export class Gate {
       this.#taken--;
       return;
     }
-    this.#waiting.delete(next);
     next();
   }
 }
