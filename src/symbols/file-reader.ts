@@ -78,6 +78,7 @@ export type LaneName = "names" | "tables";
 /** What a question is about, when it is about no file. */
 export const KERNEL = "the kernel";
 export const UNWIND_TABLES = "unwind tables in the kernel";
+const HARMLESS: readonly string[] = [KERNEL, UNWIND_TABLES];
 
 /**
  * The main thread's side of the symbol worker. Questions go to it one at a time, each with a
@@ -109,7 +110,7 @@ export class FileReader implements AsyncDisposable {
   constructor(options: FileReaderOptions) {
     this.#options = options;
     const { logger, offMs } = options;
-    const harmless = [KERNEL, UNWIND_TABLES];
+    const harmless = HARMLESS;
     this.#lanes = {
       names: new QuestionLane({ name: "symbolization", logger, offMs, harmless }),
       tables: new QuestionLane({ name: "unwinding by tables", logger, offMs, harmless }),
@@ -158,10 +159,8 @@ export class FileReader implements AsyncDisposable {
     { lane, subject = file.key, demand }: FileQuestionOptions = {},
   ): Promise<WorkerAnswers[Kind]> {
     const { key, buildId } = file;
-    const refusal = this.#refused.get(subject);
-    if (refusal !== undefined) {
-      return { missing: refusal, kind: "given_up" } as WorkerAnswers[Kind];
-    }
+    const refusal = this.#refusalOf(subject);
+    if (refusal !== undefined) return refusal as WorkerAnswers[Kind];
     const source = file.open();
     if (isMissing(source)) return source as WorkerAnswers[Kind];
     const request = requestFor({ key, buildId, source: sendable(source) });
@@ -171,14 +170,15 @@ export class FileReader implements AsyncDisposable {
     return this.ask<Kind>(request, { key: subject, lane, release, demand });
   }
 
-  /** Asks what is about no file, or about an open one. */
+  /** Asks what is about no file, or about an open one; of `key` it is known when it cost a worker. */
   ask<Kind extends WorkerRequest["kind"]>(
     request: WorkerRequest & { kind: Kind },
     { key, lane: name = "names", release = () => {}, demand }: AskOptions,
   ): Promise<WorkerAnswers[Kind]> {
     const lane = this.#lanes[name];
     const hasStuckWorkers = this.#stuckWorkers >= STUCK_WORKERS_MAX;
-    const refusal = this.#hasEnded ? ENDED : lane.refusalOf(key, hasStuckWorkers);
+    const isOff = (): Missing | undefined => lane.refusalOf(key, hasStuckWorkers);
+    const refusal = this.#hasEnded ? ENDED : (this.#refusalOf(key) ?? isOff());
     if (refusal !== undefined) {
       release();
       return Promise.resolve(refusal as WorkerAnswers[Kind]);
@@ -187,6 +187,12 @@ export class FileReader implements AsyncDisposable {
     lane.push({ request, key, resolve, settled: promise, release, demand });
     this.#sendNext();
     return promise as Promise<WorkerAnswers[Kind]>;
+  }
+
+  /** What cost a worker once would cost the next one, too. */
+  #refusalOf(key: string): Missing | undefined {
+    const missing = this.#refused.get(key);
+    return missing === undefined ? undefined : { missing, kind: "given_up" };
   }
 
   #nextQuestion(): Question | undefined {
@@ -226,7 +232,8 @@ export class FileReader implements AsyncDisposable {
     const sent = this.#isPreparing ? loadTableLoader(request) : request;
     worker.postMessage(sent);
     const { deadlineMs = DEADLINE_MS, kernelDeadlineMs = KERNEL_DEADLINE_MS } = this.#options;
-    const limitMs = Math.round(this.#slowness * ("file" in sent ? deadlineMs : kernelDeadlineMs));
+    const isHarmless = HARMLESS.includes(current.key);
+    const limitMs = Math.round(this.#slowness * (isHarmless ? kernelDeadlineMs : deadlineMs));
     this.#deadline = new CpuDeadline(worker, limitMs, (reason) => this.#replaceWorker(reason));
   }
 
@@ -343,6 +350,7 @@ export class FileReader implements AsyncDisposable {
   }
 
   #refuse(key: string, reason: string): void {
+    if (HARMLESS.includes(key)) return;
     if (this.#refused.size >= REFUSED_KEYS_MAX) {
       for (const oldest of this.#refused.keys()) {
         this.#refused.delete(oldest);

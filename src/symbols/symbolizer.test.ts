@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { createLogger, silentLogger } from "../support/logger.ts";
 import { type ExecutableFile, isMissing } from "./executable-file.ts";
+import type { JitMapFile } from "./jit/jit-maps.ts";
 import { Symbolizer } from "./symbolizer.ts";
 
 /** Shorter than the odd worker needs to start. */
@@ -41,6 +42,14 @@ function nodeFile(key: string, buildId = ""): ExecutableFile {
       };
     },
   };
+}
+
+const JIT_NAMING = { demangle: true, source_maps: false };
+
+function jitMap(key: string): JitMapFile {
+  const owner = "process 1, program 1";
+  const scripts = (): undefined => undefined;
+  return { key, fd: -1, kind: "perf_map", owner, scripts, [Symbol.dispose]: () => {} };
 }
 
 describe("Symbolizer", () => {
@@ -107,6 +116,23 @@ describe("Symbolizer", () => {
     );
     assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
+  });
+
+  it("does not read again the map that cost the worker, and goes on with all else [S12]", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    let disposed = 0;
+    for (let question = 0; question < QUESTIONS; question++) {
+      const map = { ...jitMap("hang"), [Symbol.dispose]: () => void disposed++ };
+      const found = await symbolizer.symbolizeJit(map, BigUint64Array.of(1n), JIT_NAMING);
+      assert.match("missing" in found ? found.missing : "", /took over 100 ms/);
+    }
+    assert.equal(disposed, QUESTIONS);
+    assert.deepEqual(symbolizer.counters, { restarts: 1, refusedFiles: 1 });
+    assert.deepEqual(await symbolizer.identify(nodeFile("fine")), { missing: "is odd" });
+    assert.deepEqual(
+      await symbolizer.symbolizeJit(jitMap("fine"), BigUint64Array.of(1n), JIT_NAMING),
+      { missing: "is odd" },
+    );
   });
 
   it("takes unwind tables out first, then compiles what is wanted most", async () => {

@@ -21,7 +21,13 @@ import { filled, type NamedAddresses } from "./named-addresses.ts";
 import type { NamingOptions } from "./native/file-symbols.ts";
 import type { DebugFileFinder } from "./native/opened-symbols.ts";
 import { SourceMaps } from "./source-maps.ts";
-import type { FoundFrames, LoadedTable, TableTarget, TooLarge } from "./worker-protocol.ts";
+import type {
+  FoundFrames,
+  FramesOfAddresses,
+  LoadedTable,
+  TableTarget,
+  TooLarge,
+} from "./worker-protocol.ts";
 
 /** Addresses of the kernel whose frames are kept. */
 const KERNEL_FRAMES_MAX = 65_536;
@@ -120,16 +126,33 @@ export class Symbolizer implements AsyncDisposable {
     addresses: BigUint64Array,
     { demangle, source_maps: usesSourceMaps }: JitOptions,
   ): Promise<NamedAddresses | Missing> {
-    const { key, fd, kind } = map;
-    const release = (): void => map[Symbol.dispose]();
-    const question = { kind: "name-jit", map: { key, fd, kind }, addresses } as const;
-    const found = await this.#reader.ask<"name-jit">(question, { key, release });
+    const found = await this.#askJit(map, addresses);
     if (isMissing(found)) return found;
     const frames = usesSourceMaps
       ? await this.#sourceMaps.apply(found, map.owner, map.scripts())
       : found;
     if (demangle) return frames;
     return frames.map((each) => each.map((frame) => ({ ...frame, name: frame.systemName })));
+  }
+
+  /** A long map is read in parts, others having their turns between them. */
+  async #askJit(map: JitMapFile, addresses: BigUint64Array): Promise<FramesOfAddresses | Missing> {
+    const { key, fd, kind } = map;
+    const question = { kind: "name-jit", map: { key, fd, kind }, addresses } as const;
+    let holders = 1;
+    const release = (): void => {
+      if (--holders === 0) map[Symbol.dispose]();
+    };
+    try {
+      for (let part = 0; part < MAP_PARTS_MAX; part++) {
+        holders++;
+        const answer = await this.#reader.ask<"name-jit">(question, { key, release });
+        if (answer !== "not all read") return answer;
+      }
+      return NOT_ALL_READ;
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -214,6 +237,10 @@ export class Symbolizer implements AsyncDisposable {
 
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
+
+/** Of a map that was long before it was met: some gigabytes. What is left is read the next time. */
+const MAP_PARTS_MAX = 64;
+const NOT_ALL_READ: Missing = { missing: "its map is so long that it is still being read" };
 
 const NOT_NAMED: Missing = { missing: "its symbol table alone is not enough" };
 

@@ -1,5 +1,6 @@
 import type { ExecutableInfo, Missing, SymbolFrame } from "./executable-file.ts";
 import type { JitFileKind } from "./jit/open-jit-file.ts";
+import type { NotAllRead } from "./jit/read-maps.ts";
 import type { OpenScript } from "./jit/source-map/script-maps.ts";
 import type { OriginalPlace, ScriptPlace } from "./jit/source-map/source-map.ts";
 import type { KernelFacts } from "./kernel/layout.ts";
@@ -131,7 +132,7 @@ export interface WorkerAnswers {
   readonly "build-index": { readonly bytes: number } | DebugFileWanted | Missing;
   readonly "load-unwind-table": LoadedTable | TooLarge | Missing;
   readonly "drop-unwind-tables": { readonly dropped: number } | Missing;
-  readonly "name-jit": FramesOfAddresses | Missing;
+  readonly "name-jit": FramesOfAddresses | NotAllRead | Missing;
   readonly "map-places": readonly (OriginalPlace | undefined)[] | Missing;
   readonly "kernel-facts": KernelFacts | Missing;
   readonly "kernel-symbolize": FramesOfAddresses | Missing;

@@ -63,7 +63,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
         return (await tableLoader()).dropTables(request.slots, request.dropped);
       case "name-jit":
         maps ??= await openMaps();
-        return maps.name(request.map, request.addresses);
+        return maps.nameInParts(request.map, request.addresses);
       case "map-places":
         scripts ??= await openScripts();
         return scripts.originals(request.script, request.places);

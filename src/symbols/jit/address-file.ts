@@ -4,7 +4,7 @@ import type { Missing, SymbolFrame } from "../executable-file.ts";
 import { type KernelSymbols, parseKallsyms } from "../kernel/kallsyms.ts";
 import { type JitDump, readJitDump } from "./jitdump.ts";
 import { PerfMap } from "./perf-map.ts";
-import { runtimeName } from "./runtime-names.ts";
+import { isV8Script, runtimeName, withoutScheme } from "./runtime-names.ts";
 
 const PIECE_BYTES = 256 * 1024;
 /** A map of a day has 100 MB. */
@@ -48,12 +48,17 @@ export function openKallsyms(path: string): AddressFile {
 export function jitDumpFrames(dump: JitDump, address: number): readonly SymbolFrame[] {
   const code = dump.lookup(address);
   if (code === undefined) return [];
-  const { file, line } = code;
+  const frame = runtimeName(code.name);
+  if (code.file === undefined) return [frame];
+  // A column of the function's start is none of the line; other runtimes have none there.
+  const { column: _, ...named } = frame;
+  const { line, column } = code;
   return [
     {
-      ...runtimeName(code.name),
-      ...(file !== undefined && { file }),
+      ...named,
+      file: withoutScheme(code.file),
       ...(line !== undefined && { line }),
+      ...(column !== undefined && isV8Script(code.name) && { column }),
     },
   ];
 }

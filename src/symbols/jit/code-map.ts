@@ -1,9 +1,6 @@
 import { lastAtOrBefore } from "../../support/sorted-search.ts";
 
-/**
- * Pieces of code of one process; beyond it what newer code has covered is forgotten. Node makes
- * 100,000 in a day.
- */
+/** Pieces of code of one process; beyond it some are forgotten. Node makes 100,000 in a day. */
 const CODES_MAX = 512 * 1024;
 /** Bytes of all names. With the rest, a map never takes more than 64 MiB. */
 const NAMES_BYTES_MAX = 24 * 1024 * 1024;
@@ -106,29 +103,44 @@ export class CodeMap {
   }
 
   /**
-   * Forgets code that newer code has covered. Rows get other numbers.
+   * Makes room for as much again: forgets what newer code has covered and, where that is not
+   * enough, the oldest, which has no name then. Rows get other numbers.
    *
-   * @returns whether that has made room for a while
+   * @returns for each row the number that it had
    */
-  compact(): boolean {
+  forget(): Uint32Array {
     const { starts, sizes, nameStarts } = this.#rows;
-    const { rows } = segmentsOf(this.#rows, 0, this.#count);
-    const kept = new Uint8Array(this.#count);
-    for (const row of rows) if (row !== NONE) kept[row] = 1;
-    let count = 0;
+    const kept = this.#newestUncovered();
     let namesEnd = 0;
-    for (let row = 0; row < this.#count; row++) {
-      if (kept[row] === 0) continue;
-      const [nameStart, nameEnd] = [nameStarts[row] as number, nameStarts[row + 1] as number];
-      starts[count] = starts[row] as number;
-      sizes[count] = sizes[row] as number;
+    for (const [row, before] of kept.entries()) {
+      const [nameStart, nameEnd] = [nameStarts[before] as number, nameStarts[before + 1] as number];
+      starts[row] = starts[before] as number;
+      sizes[row] = sizes[before] as number;
       this.#names.copyWithin(namesEnd, nameStart, nameEnd);
       namesEnd += nameEnd - nameStart;
-      nameStarts[++count] = namesEnd;
+      nameStarts[row + 1] = namesEnd;
     }
-    this.#count = count;
+    this.#count = kept.length;
     this.#levels = [];
-    return count <= CODES_MAX / 2 && namesEnd <= NAMES_BYTES_MAX / 2;
+    return kept;
+  }
+
+  /** In their order; at most half of what there may be. */
+  #newestUncovered(): Uint32Array {
+    const { nameStarts } = this.#rows;
+    const isOpen = new Uint8Array(this.#count);
+    for (const row of segmentsOf(this.#rows, 0, this.#count).rows)
+      if (row !== NONE) isOpen[row] = 1;
+    const kept = new Uint32Array(Math.min(this.#count, CODES_MAX / 2));
+    let first = kept.length;
+    let nameBytes = 0;
+    for (let row = this.#count - 1; row >= 0 && first > 0; row--) {
+      if (isOpen[row] === 0) continue;
+      nameBytes += (nameStarts[row + 1] as number) - (nameStarts[row] as number);
+      if (nameBytes > NAMES_BYTES_MAX / 2) break;
+      kept[--first] = row;
+    }
+    return kept.slice(first);
   }
 
   get #sorted(): number {

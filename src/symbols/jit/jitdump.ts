@@ -1,17 +1,32 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ByteReader } from "../../support/byte-reader.ts";
-import { CollectorError, isCollectorError, malformed, messageOf } from "../../support/errors.ts";
-import { lastAtOrBefore } from "../../support/sorted-search.ts";
+import {
+  CollectorError,
+  isCollectorError,
+  limitExceeded,
+  malformed,
+  messageOf,
+} from "../../support/errors.ts";
 import { CodeMap, NONE } from "./code-map.ts";
+import { LINES_MAX, type LineRange, LineTable } from "./line-table.ts";
 
 /** A dump holds the code itself: one of a day may have a gigabyte. */
-const FILE_BYTES_MAX = 4 * 1024 ** 3;
+export const JITDUMP_BYTES_MAX: number = 4 * 1024 ** 3;
+/** Read in one go, and records and lines in it: half a second. */
+const PART_BYTES = 256 * 1024 * 1024;
+const PART_STEPS = 250_000;
 /** One record: a function's code and name, or its lines. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 /** Read of a record of code: its place and its name, which the code itself follows. */
 const LOAD_BYTES_MAX = 8192;
-/** Lines of all code; 32 MB. */
-const LINES_MAX = 2_000_000;
+/** Lines of one function. */
+const CODE_LINES_MAX = 100_000;
+/** A line's address, its line, what else it says, and the end of a name. */
+const LINE_RECORD_BYTES = 17;
+/** Of all names of files: what has others stays without lines. */
+const FILE_NAMES_CHARACTERS_MAX = 8 * 1024 * 1024;
+/** A longer path is none. */
+const FILE_NAME_CHARACTERS_MAX = 4096;
 const HEADER_BYTES = 40;
 const RECORD_HEADER_BYTES = 16;
 /** "JiTD", as a number of the machine that wrote it. */
@@ -25,16 +40,17 @@ const JIT_CODE_CLOSE = 3;
 /** Where an address of a dump comes from. */
 export interface DumpedCode {
   readonly name: string;
+  /** As the runtime wrote it. */
   readonly file?: string;
   readonly line?: number;
+  /** V8 has it where the format has a discriminator. */
+  readonly column?: number;
 }
 
-/** The lines of one piece of code, by their addresses. */
-interface CodeLines {
-  readonly addresses: Float64Array;
-  readonly lines: Int32Array;
-  /** Of each line its file, by the dump's numbers of them. */
-  readonly files: Uint32Array;
+/** Lines that were written for code which the next record loads. */
+interface PendingLines extends LineRange {
+  /** Its address. */
+  readonly code: number;
 }
 
 /**
@@ -54,8 +70,10 @@ export function readJitDump(path: string): JitDump {
     throw new CollectorError("NOT_FOUND", `${path} cannot be read: ${messageOf(error)}`);
   }
   try {
+    const { size } = fstatSync(fd);
+    if (size > JITDUMP_BYTES_MAX) throw limitExceeded(path, "bytes", size, JITDUMP_BYTES_MAX);
     const dump = new JitDump(path);
-    dump.readOn(fd, fstatSync(fd).size);
+    while (!dump.readOn(fd, size));
     return dump;
   } finally {
     closeSync(fd);
@@ -66,15 +84,15 @@ export function readJitDump(path: string): JitDump {
 export class JitDump {
   readonly #path: string;
   readonly #codes = new CodeMap();
+  readonly #lines = new LineTable();
   /** By row of the code. */
-  readonly #lines = new Map<number, CodeLines>();
-  /** Of code that the next records load, by its address. */
-  readonly #pendingLines = new Map<number, CodeLines>();
+  #ranges = new Map<number, LineRange>();
+  #pending: PendingLines | undefined;
   /** By the runtime's number of the code, which MOVE names. */
-  readonly #rows = new Map<string, number>();
+  #rows = new Map<number, number>();
   readonly #files: string[] = [];
   readonly #fileNumbers = new Map<string, number>();
-  #lineCount = 0;
+  #fileCharacters = 0;
   #littleEndian = true;
   /** Where the next record begins; 0 before the header was read. */
   #at = 0;
@@ -86,7 +104,9 @@ export class JitDump {
 
   /** Memory that it takes, about. */
   get bytes(): number {
-    return this.#codes.bytes + LINE_BYTES * this.#lineCount + ROW_BYTES * this.#rows.size;
+    const entries = this.#rows.size + this.#ranges.size + this.#files.length;
+    const tables = this.#codes.bytes + this.#lines.bytes;
+    return tables + ENTRY_BYTES * entries + 2 * this.#fileCharacters;
   }
 
   /** Whether a file of that size may be the one that was read, and more of it. */
@@ -95,31 +115,38 @@ export class JitDump {
   }
 
   /**
-   * Reads what was written since the last time; a record that is not whole is read the next time.
+   * Reads what was written since the last time, in parts; a record that is not whole is read when
+   * it is.
    *
+   * @returns whether that was all; else it is called again
    * @throws INPUT_MALFORMED  it is no jitdump
    */
-  readOn(fd: number, fileSize: number): void {
-    const size = Math.min(fileSize, FILE_BYTES_MAX);
+  readOn(fd: number, size: number): boolean {
     const file = new Window(fd);
     if (this.#at === 0) this.#readHeader(file, size);
+    const partEnd = this.#at + PART_BYTES;
+    let steps = 0;
     while (!this.#isClosed && this.#at + RECORD_HEADER_BYTES <= size) {
+      if (this.#at > partEnd || steps > PART_STEPS) return false;
       const head = file.read(this.#at, RECORD_HEADER_BYTES);
       const record = new ByteReader(head, this.#path, this.#littleEndian);
       const id = record.u32();
       const bytes = record.u32();
       if (bytes < RECORD_HEADER_BYTES || id === JIT_CODE_CLOSE) {
         this.#isClosed = true;
-        return;
+        break;
       }
-      if (this.#at + bytes > size) return;
+      if (this.#at + bytes > size) break;
       if (id <= JIT_CODE_DEBUG_INFO && bytes <= RECORD_BYTES_MAX) {
         const wanted = id === JIT_CODE_DEBUG_INFO ? bytes : Math.min(bytes, LOAD_BYTES_MAX);
         const start = this.#at + RECORD_HEADER_BYTES;
+        const linesBefore = this.#lines.count;
         this.#take(id, file.read(start, wanted - RECORD_HEADER_BYTES));
+        steps += 1 + Math.max(this.#lines.count - linesBefore, 0);
       }
       this.#at += bytes;
     }
+    return true;
   }
 
   #readHeader(file: Window, size: number): void {
@@ -135,13 +162,13 @@ export class JitDump {
   lookup(address: number): DumpedCode | undefined {
     const row = this.#codes.rowAt(address);
     if (row === NONE) return undefined;
-    const { name } = this.#codes.code(row);
-    const known = this.#lines.get(row);
-    const index = known === undefined ? -1 : lastAtOrBefore(known.addresses, address);
-    if (known === undefined || index < 0) return { name };
-    const line = known.lines[index] as number;
-    const file = this.#files[known.files[index] as number];
-    return { name, ...(file !== undefined && { file }), ...(line > 0 && { line }) };
+    const { name, start } = this.#codes.code(row);
+    const range = this.#ranges.get(row);
+    const found = range && this.#lines.find(range, address - start);
+    const file = found && this.#files[found.file];
+    if (found === undefined || file === undefined) return { name };
+    const { line, column } = found;
+    return { name, file, ...(line > 0 && { line }), ...(line > 0 && column > 0 && { column }) };
   }
 
   /** A broken record costs itself: its length led to the next one. */
@@ -160,63 +187,123 @@ export class JitDump {
     reader.skip(8 + 8);
     const address = reader.u64Number("code_addr");
     const size = reader.u64Number("code_size");
-    const index = reader.u64().toString();
-    const row = this.#codes.add(address, size, Buffer.from(reader.cString()));
-    const lines = this.#pendingLines.get(address);
-    this.#pendingLines.clear();
-    if (row === NONE) return;
-    this.#rows.set(index, row);
-    if (lines !== undefined) this.#lines.set(row, lines);
+    const index = reader.u64Number("code_index");
+    const row = this.#add(address, size, Buffer.from(reader.cString()));
+    const pending = this.#pending;
+    if (row === NONE || pending?.code !== address) this.#dropPending();
+    else this.#ranges.set(row, { start: pending.start, end: pending.end });
+    this.#pending = undefined;
+    if (row !== NONE) this.#rows.set(index, row);
   }
 
   #move(reader: ByteReader): void {
-    reader.skip(8 + 8);
-    const before = reader.u64Number("old_code_addr");
-    const after = reader.u64Number("new_code_addr");
+    reader.skip(8 + 8 + 8);
+    const address = reader.u64Number("new_code_addr");
     const size = reader.u64Number("code_size");
-    const row = this.#rows.get(reader.u64().toString());
-    if (row === undefined) return;
-    const moved = this.#codes.add(after, size, Buffer.from(this.#codes.code(row).name));
-    const known = this.#lines.get(row);
-    if (moved === NONE || known === undefined) return;
-    this.#lineCount += known.lines.length;
-    if (this.#lineCount > LINES_MAX) return;
-    const addresses = known.addresses.map((address) => address + after - before);
-    this.#lines.set(moved, { ...known, addresses });
+    const index = reader.u64Number("code_index");
+    const before = this.#rows.get(index);
+    if (before === undefined) return;
+    const name = Buffer.from(this.#codes.code(before).name);
+    const row = this.#add(address, size, name);
+    if (row === NONE) return;
+    // What was known of the code is looked up again: making room gives other numbers.
+    const range = this.#ranges.get(this.#rows.get(index) ?? NONE);
+    if (range !== undefined) this.#ranges.set(row, range);
+    this.#rows.set(index, row);
   }
 
   #debugInfo(reader: ByteReader): void {
+    this.#dropPending();
     const code = reader.u64Number("code_addr");
-    const count = reader.u64Number("nr_entry");
-    const entries: { address: number; line: number; file: number }[] = [];
-    let file = 0;
-    for (let left = count; left > 0 && this.#lineCount < LINES_MAX; left--) {
-      const address = reader.u64Number("code_addr");
+    const said = reader.u64Number("nr_entry");
+    const held = Math.floor(reader.remaining / LINE_RECORD_BYTES);
+    const count = Math.min(said, held, CODE_LINES_MAX);
+    if (count === 0) return;
+    if (this.#lines.count + count > LINES_MAX) this.#forget();
+    const start = this.#lines.count;
+    let file: number | undefined;
+    for (let left = count; left > 0; left--) {
+      const offset = reader.u64Number("code_addr") - code;
       const line = reader.i32();
-      reader.skip(4);
+      const column = reader.u32();
       const named = reader.cString();
       // A byte that is in no name stands for the file before.
       if (named !== "\ufffd") file = this.#fileNumber(named);
-      entries.push({ address, line, file });
-      this.#lineCount++;
+      this.#lines.add({ offset, line, column, file: file ?? NO_FILE });
     }
-    entries.sort((a, b) => a.address - b.address);
-    this.#pendingLines.set(code, {
-      addresses: Float64Array.from(entries, ({ address }) => address),
-      lines: Int32Array.from(entries, ({ line }) => line),
-      files: Uint32Array.from(entries, (entry) => entry.file),
-    });
+    const end = this.#lines.count;
+    this.#lines.sort({ start, end });
+    this.#pending = { code, start, end };
   }
 
-  #fileNumber(file: string): number {
-    return this.#fileNumbers.getOrInsertComputed(file, () => this.#files.push(file) - 1);
+  /** They were the last that was added. */
+  #dropPending(): void {
+    if (this.#pending !== undefined) this.#lines.cutTo(this.#pending.start);
+    this.#pending = undefined;
+  }
+
+  #add(address: number, size: number, name: Uint8Array): number {
+    const row = this.#codes.add(address, size, name);
+    if (row !== NONE || !this.#codes.isFull) return row;
+    this.#forget();
+    return this.#codes.add(address, size, name);
+  }
+
+  /** Makes room for code and for lines. */
+  #forget(): void {
+    const pending = this.#pending;
+    const kept = this.#codes.forget();
+    const rows = new Map(kept.entries().map(([row, before]) => [before, row]));
+    this.#rows = movedRows(this.#rows, rows);
+    const ranges: { row: number; range: LineRange }[] = [];
+    let lineCount = 0;
+    for (let row = kept.length - 1; row >= 0; row--) {
+      const range = this.#ranges.get(kept[row] as number);
+      if (range === undefined) continue;
+      lineCount += range.end - range.start;
+      if (lineCount > LINES_MAX / 2) break;
+      ranges.push({ row, range });
+    }
+    ranges.sort((a, b) => a.range.start - b.range.start);
+    if (pending !== undefined) ranges.push({ row: NONE, range: pending });
+    const moved = this.#lines.keep(ranges.map(({ range }) => range));
+    this.#ranges = new Map(ranges.map(({ row }, index) => [row, moved[index] as LineRange]));
+    this.#ranges.delete(NONE);
+    const last = moved.at(-1);
+    if (pending !== undefined && last !== undefined) this.#pending = { ...pending, ...last };
+  }
+
+  /** Undefined when there is no room for the name. */
+  #fileNumber(file: string): number | undefined {
+    const known = this.#fileNumbers.get(file);
+    if (known !== undefined) return known;
+    const characters = this.#fileCharacters + file.length;
+    const hasRoom = characters <= FILE_NAMES_CHARACTERS_MAX;
+    if (!hasRoom || file.length > FILE_NAME_CHARACTERS_MAX) return undefined;
+    this.#fileCharacters = characters;
+    const number = this.#files.push(file) - 1;
+    this.#fileNumbers.set(file, number);
+    return number;
   }
 }
 
-/** Of a line, in its three columns. */
-const LINE_BYTES = 16;
-/** Of the runtime's number of a piece of code. */
-const ROW_BYTES = 64;
+/** By the runtime's numbers, of the code that is still known. */
+function movedRows(
+  rows: ReadonlyMap<number, number>,
+  moved: ReadonlyMap<number, number>,
+): Map<number, number> {
+  const kept = new Map<number, number>();
+  for (const [index, before] of rows) {
+    const row = moved.get(before);
+    if (row !== undefined) kept.set(index, row);
+  }
+  return kept;
+}
+
+/** Of a map's entry, about. */
+const ENTRY_BYTES = 64;
+/** The file of a line whose name is none, or that there is no room for. */
+const NO_FILE = 2 ** 32 - 1;
 
 /** Bytes that are read at once: most records have some hundreds. */
 const WINDOW_BYTES = 256 * 1024;

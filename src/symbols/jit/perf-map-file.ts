@@ -3,9 +3,6 @@ import type { Missing } from "../executable-file.ts";
 import { foreignOwnerOf, type OpenJitFile, openedJitFile } from "./open-jit-file.ts";
 import { processIds } from "./process-ids.ts";
 
-/** A map of a day has 100 MB; what is larger is not read beyond it. */
-export const PERF_MAP_BYTES_MAX: number = 128 * 1024 * 1024;
-
 /**
  * Opens the map that a runtime writes for perf: `/tmp/perf-PID.map` in the root of its process, by
  * the pid that it has in its own namespace; else by the pid that it has here. The file must be a

@@ -56,6 +56,25 @@ describe("PerfMap", () => {
     assert.equal(map.lookup(0x200)?.name.length, 4096);
   });
 
+  it("lets the newest line win when it is full, and names nothing by what it forgot", () => {
+    const count = 600_000;
+    const lines = Array.from(
+      { length: count },
+      (_, row) => `${(64 * row).toString(16)} 40 n${row}`,
+    );
+    const map = mapOf(`${lines.join("\n")}\n0 40 new\n`);
+    assert.equal(map.lookup(0)?.name, "new");
+    assert.equal(map.lookup(64), undefined);
+    assert.equal(map.lookup(64 * (count - 1))?.name, `n${count - 1}`);
+  });
+
+  it("keeps what is not covered when it is full of what is", () => {
+    const again = "10000 40 often\n".repeat(600_000);
+    const map = mapOf(`100 10 first\n${again}10000 40 last\n`);
+    assert.equal(map.lookup(0x100)?.name, "first");
+    assert.equal(map.lookup(0x10000)?.name, "last");
+  });
+
   it("finds what a naive search finds, however the text is cut", () => {
     const line = fc.record({
       start: fc.integer({ min: 0, max: 300 }),

@@ -6,6 +6,8 @@
 
 import { CodeMap, type JitCode, NONE } from "./code-map.ts";
 
+/** A map of a day has 100 MB. */
+export const PERF_MAP_BYTES_MAX: number = 1024 * 1024 * 1024;
 /** A longer line is no line of a map. */
 const LINE_BYTES_MAX = 64 * 1024;
 
@@ -20,8 +22,6 @@ export class PerfMap {
   /** What came without its end. */
   #rest: Uint8Array = new Uint8Array(0);
   #skipped = 0;
-  /** It is full of code of which hardly any was covered. */
-  #isCrowded = false;
 
   get lineCount(): number {
     return this.#codes.count;
@@ -74,8 +74,8 @@ export class PerfMap {
 
   #addCode(start: number, size: number, name: Uint8Array): boolean {
     if (this.#codes.add(start, size, name) !== NONE) return true;
-    if (!this.#codes.isFull || this.#isCrowded) return false;
-    this.#isCrowded = !this.#codes.compact();
+    if (!this.#codes.isFull) return false;
+    this.#codes.forget();
     return this.#codes.add(start, size, name) !== NONE;
   }
 }

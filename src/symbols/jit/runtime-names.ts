@@ -89,11 +89,20 @@ function wasmName(systemName: string, name: string, tier: string): RuntimeName {
   return { name: name === "" ? "(anonymous)" : name, systemName, tier };
 }
 
-/** A module is named by its URL where a script is named by its path. */
-function withoutScheme(file: string): string {
+/** Whether it is V8's name of a function of a script. */
+export function isV8Script(systemName: string): boolean {
+  return V8_SCRIPT.test(systemName);
+}
+
+/**
+ * A module is named by its URL where a script is named by its path. What is behind its path only
+ * tells instances of one file apart.
+ */
+export function withoutScheme(file: string): string {
   if (!file.startsWith("file://")) return file;
+  const [path = ""] = file.slice("file://".length).split(/[?#]/);
   try {
-    return decodeURIComponent(file.slice("file://".length));
+    return decodeURIComponent(path);
   } catch {
     return file;
   }

@@ -10,6 +10,7 @@ const START_MS = 300;
 
 parentPort?.on("message", (request: WorkerRequest) => {
   const { key = "", source } = "file" in request ? request.file : {};
+  if (request.kind === "name-jit" && request.map.key.startsWith("hang")) for (;;);
   if (key.startsWith("hang") || request.kind === "kernel-symbolize") for (;;);
   // Debug information that nobody can read in time.
   if (key === "heavy" && request.kind === "symbolize" && request.lines) for (;;);
