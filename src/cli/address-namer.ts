@@ -38,7 +38,7 @@ export async function openNamer(flags: SymbolizeFlags): Promise<AddressNamer> {
   const files = await import("../symbols/jit/address-file.ts");
   const named = (file: AddressFile): AddressNamer => new AddressFileNamer(withSources(file), flags);
   const { LocalSourceMaps } = await import("../symbols/jit/source-map/local-source-maps.ts");
-  const sourceMaps = new LocalSourceMaps({ root: "/", uid: process.geteuid?.() ?? 0 });
+  const sourceMaps = new LocalSourceMaps({ root: "/", user: undefined });
   const withSources = (file: AddressFile): AddressFile => ({
     framesAt: (address) => file.framesAt(address).map((frame) => sourceMaps.apply(frame)),
   });

@@ -141,9 +141,9 @@ class ProcessNamer implements AddressNamer {
   }
 
   #written(frame: SymbolFrame): SymbolFrame {
-    const uid = processIds(this.#pid)?.uid;
-    if (uid === undefined) return frame;
-    this.#sourceMaps ??= new LocalSourceMaps({ root: `/proc/${this.#pid}/root`, uid });
+    const user = processIds(this.#pid)?.fileUser;
+    if (user === undefined) return frame;
+    this.#sourceMaps ??= new LocalSourceMaps({ root: `/proc/${this.#pid}/root`, user });
     return this.#sourceMaps.apply(frame);
   }
 

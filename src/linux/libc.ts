@@ -8,8 +8,8 @@ openLibrary(LIBC, "libc.so.6", ["close", "getpagesize", "ioctl", "mmap", "munmap
 /** System call numbers that differ between the two architectures. */
 const SYSCALL =
   process.arch === "arm64"
-    ? { bpf: 280, perfEventOpen: 241, openat2: 437 }
-    : { bpf: 321, perfEventOpen: 298, openat2: 437 };
+    ? { bpf: 280, perfEventOpen: 241, openat2: 437, setgroups: 159, setfsuid: 151, setfsgid: 152 }
+    : { bpf: 321, perfEventOpen: 298, openat2: 437, setgroups: 116, setfsuid: 122, setfsgid: 123 };
 
 /** The size of a page of memory: 4096 on x86-64; 4096, 16384 or 65536 on arm64. */
 export function pageSize(): number {
@@ -82,5 +82,26 @@ export function openat2(directoryFd: number, path: string, how: Uint8Array): num
     ["syscall", "long-errno"],
     [arg.long, arg.int, arg.string, arg.memory, arg.long],
     [SYSCALL.openat2, directoryFd, path, how, how.byteLength],
+  );
+}
+
+/** setfsuid(2), of this thread. Returns the user before. */
+export function setfsuid(uid: number): number {
+  return call(LIBC, ["syscall", "long-errno"], [arg.long, arg.long], [SYSCALL.setfsuid, uid]);
+}
+
+/** setfsgid(2), of this thread. Returns the group before. */
+export function setfsgid(gid: number): number {
+  return call(LIBC, ["syscall", "long-errno"], [arg.long, arg.long], [SYSCALL.setfsgid, gid]);
+}
+
+/** setgroups(2), of this thread: the C library's function would change all. Returns 0 or -errno. */
+export function setgroups(groups: readonly number[]): number {
+  const list = new Uint8Array(Uint32Array.from(groups).buffer);
+  return call(
+    LIBC,
+    ["syscall", "long-errno"],
+    [arg.long, arg.long, arg.memory],
+    [SYSCALL.setgroups, groups.length, list.length > 0 ? list : new Uint8Array(4)],
   );
 }

@@ -1,6 +1,6 @@
 import { isMissing, type Missing, type SymbolFrame } from "./executable-file.ts";
 import type { FileReader } from "./file-reader.ts";
-import { openScript, type ScriptRoot } from "./jit/source-map/script-files.ts";
+import { type OpenedScript, openScript, type ScriptRoot } from "./jit/source-map/script-files.ts";
 import { originalFrame, type ScriptFrame, scriptFrame } from "./jit/source-map/script-frames.ts";
 import type { OriginalPlace } from "./jit/source-map/source-map.ts";
 import type { FramesOfAddresses } from "./worker-protocol.ts";
@@ -9,7 +9,7 @@ import type { FramesOfAddresses } from "./worker-protocol.ts";
 const SCRIPTS_MAX = 1024;
 /** Places of one script: functions that were sampled. */
 const PLACES_MAX = 8192;
-/** How often a script is looked at again: a deployment may have put another in its place. */
+/** How often a script is looked at again: its map may be there by then, or another one. */
 const RECHECK_MS = 60_000;
 
 /** Gives frames of scripts the places and names that people wrote, by source maps. */
@@ -46,7 +46,7 @@ export class SourceMaps {
       const script = this.#scriptOf(`${owner} ${path}`);
       known.set(path, script);
       if (where === undefined || this.#refused.has(owner)) continue;
-      const found = await this.#ask(script, { where, path, frames });
+      const found = await this.#ask(script, { owner, where, path, frames });
       if (found?.kind === "given_up") this.#refuse(owner);
     }
     return found.map((frames) => frames.map((frame) => shown(frame, known)));
@@ -74,8 +74,9 @@ export class SourceMaps {
   /** Why there is no map, when it was looked for and is not there. */
   async #ask(
     script: KnownScript,
-    { where, path, frames }: AskedScript,
+    { owner, where, path, frames }: AskedScript,
   ): Promise<Missing | undefined> {
+    if (script.isReplaced) return undefined;
     const now = performance.now();
     const isFresh = now < script.recheckMs;
     const asked = frames.filter((frame) => !isFresh || !script.places.has(placeKey(frame)));
@@ -87,10 +88,14 @@ export class SourceMaps {
       return opened;
     }
     const { key, fd, map } = opened;
-    script.begin(key);
+    script.begin(opened);
+    if (script.isReplaced) {
+      opened[Symbol.dispose]();
+      return undefined;
+    }
     const found = await this.#reader.ask<"map-places">(
       { kind: "map-places", script: { key, fd, map }, places: asked },
-      { key: `source map of ${path}`, release: () => opened[Symbol.dispose]() },
+      { key: `source map of ${path}, ${owner}`, release: () => opened[Symbol.dispose]() },
     );
     script.hasNoMap = isMissing(found);
     if (isMissing(found)) return found;
@@ -103,6 +108,7 @@ export class SourceMaps {
 }
 
 interface AskedScript {
+  readonly owner: string;
   readonly where: ScriptRoot;
   readonly path: string;
   readonly frames: readonly ScriptFrame[];
@@ -112,17 +118,22 @@ class KnownScript {
   readonly places = new Map<string, OriginalPlace | undefined>();
   recheckMs = 0;
   hasNoMap = false;
+  /** The program runs what was there before: what is there now says nothing of it. */
+  isReplaced = false;
+  #identity = "";
   #key = "";
 
-  /** Forgets the places of another text. */
-  begin(key: string): void {
-    if (key !== this.#key) this.places.clear();
+  /** Forgets the places of another map. */
+  begin({ identity, key }: OpenedScript): void {
+    if (this.#identity === "") this.#identity = identity;
+    this.isReplaced = identity !== this.#identity;
+    if (key !== this.#key && !this.isReplaced) this.places.clear();
     this.#key = key;
   }
 }
 
-function placeKey({ name, line, column }: ScriptFrame): string {
-  return `${line}:${column} ${name}`;
+function placeKey({ name, line, column, start }: ScriptFrame): string {
+  return `${line}:${column} ${start.line}:${start.column} ${name}`;
 }
 
 function shown(frame: SymbolFrame, known: ReadonlyMap<string, KnownScript>): SymbolFrame {

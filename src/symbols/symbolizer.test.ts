@@ -118,7 +118,7 @@ describe("Symbolizer", () => {
     assert.equal(lines.filter((line) => line.includes("is tried again")).length, 1);
   });
 
-  it("does not read again the map that cost the worker, and goes on with all else [S12]", async () => {
+  it("does not read again the map that cost the worker, and goes on [S12]", async () => {
     await using symbolizer = new Symbolizer(oddWorker);
     let disposed = 0;
     for (let question = 0; question < QUESTIONS; question++) {

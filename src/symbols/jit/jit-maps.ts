@@ -157,9 +157,9 @@ class HeldMap implements Disposable {
   }
 
   #scripts(pid: number): ScriptRoot | undefined {
-    const { uid, start, isOnHost } = this.#file.process;
-    if (isOnHost) return { root: "/", uid };
-    return processIds(pid)?.start === start ? { root: `/proc/${pid}/root`, uid } : undefined;
+    const { fileUser: user, start, isOnHost } = this.#file.process;
+    if (isOnHost) return { root: "/", user };
+    return processIds(pid)?.start === start ? { root: `/proc/${pid}/root`, user } : undefined;
   }
 
   [Symbol.dispose](): void {

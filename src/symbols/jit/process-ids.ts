@@ -1,8 +1,11 @@
 import { readFileSync, readlinkSync, statSync } from "node:fs";
+import type { FileUser } from "../../linux/as-user.ts";
 
 export interface ProcessIds {
   /** The effective user. */
   readonly uid: number;
+  /** Whose rights to files it has. */
+  readonly fileUser: FileUser;
   /** Of the innermost namespace. */
   readonly namespacePid: number;
   /** When it began, in the kernel's ticks: a pid that is used again has another one. */
@@ -24,13 +27,18 @@ export function processIds(pid: number): ProcessIds | undefined {
   } catch {
     return undefined;
   }
-  const numbers = (field: string): number[] =>
-    (RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).map(Number);
-  const [, uid] = numbers("Uid");
+  const numbers = (field: string): number[] => {
+    const text = RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
+    return text.split(/\s+/).filter(Boolean).map(Number);
+  };
+  // Each is real, effective, saved, and that for files.
+  const [, uid, , fileUid] = numbers("Uid");
+  const [, , , fileGid] = numbers("Gid");
   const namespacePid = numbers("NStgid").at(-1);
-  if (uid === undefined || Number.isNaN(uid)) return undefined;
+  if (uid === undefined || fileUid === undefined || fileGid === undefined) return undefined;
+  const fileUser = { uid: fileUid, gid: fileGid, groups: numbers("Groups") };
   const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_FIELD] ?? "";
-  return { uid, namespacePid: namespacePid || pid, start, isOnHost: isOnHost(pid) };
+  return { uid, fileUser, namespacePid: namespacePid || pid, start, isOnHost: isOnHost(pid) };
 }
 
 function isOnHost(pid: number): boolean {

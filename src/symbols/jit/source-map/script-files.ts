@@ -1,24 +1,30 @@
 import { fstatSync, readSync } from "node:fs";
-import { openFileInRoot, type TargetFile } from "../../../linux/target-file.ts";
+import { asFileUser, type FileUser } from "../../../linux/as-user.ts";
+import {
+  openFileInRoot,
+  type TargetFile,
+  type TargetFileLookup,
+} from "../../../linux/target-file.ts";
 import type { Missing } from "../../executable-file.ts";
 import { type OpenScript, SCRIPT_BYTES_MAX } from "./script-maps.ts";
 import { sourceMapBeside, sourceMapPlace } from "./source-map-url.ts";
 
 /** The comment of a map that is a file stands at the end. */
 const TAIL_BYTES = 64 * 1024;
-const READABLE_BY_ALL = 0o004;
-const ROOT_UID = 0;
 
 /** Where scripts are, and who may read them. */
 export interface ScriptRoot {
   /** `/proc/PID/root` of the process that runs them; "/" for this host. */
   readonly root: string;
-  /** The user that runs them: what that user may not read is not read for its profile. */
-  readonly uid: number;
+  /** Who runs them: what that user may not read is not read for its profile. Else who asks. */
+  readonly user: FileUser | undefined;
 }
 
 /** A script that is open. Whoever opens it disposes of it. */
-export interface OpenedScript extends OpenScript, Disposable {}
+export interface OpenedScript extends OpenScript, Disposable {
+  /** Another script in its place, or another text in it, has another one. */
+  readonly identity: string;
+}
 
 /**
  * Opens a script and its source map. Both paths come from the process, or from a file of it: they
@@ -30,9 +36,10 @@ export function openScript(where: ScriptRoot, path: string): OpenedScript | Miss
   const mapPath = mapPathOf(script.fd, path);
   const map = mapPath === undefined ? undefined : openReadable(where, mapPath);
   const found = map !== undefined && "fd" in map ? map : undefined;
-  const identities = [script, found].map((file) => file && identityOf(file));
+  const identity = identityOf(script);
   return {
-    key: `${path} (${identities.join(", ")})`,
+    identity,
+    key: `${path} (${[identity, found && identityOf(found)].join(", ")})`,
     fd: script.fd,
     ...(found !== undefined && { map: { fd: found.fd, path: mapPath ?? "" } }),
     [Symbol.dispose]: () => {
@@ -52,17 +59,16 @@ function mapPathOf(fd: number, path: string): string | undefined {
   return "path" in place ? place.path : undefined;
 }
 
-function openReadable({ root, uid }: ScriptRoot, path: string): TargetFile | Missing {
-  const file = openFileInRoot(root, path);
+function openReadable({ root, user }: ScriptRoot, path: string): TargetFile | Missing {
+  const open = (): TargetFileLookup => openFileInRoot(root, path);
+  const file = user === undefined ? open() : asFileUser(user, open);
+  if (file === undefined) return { missing: `only root may read ${path} for its user` };
   if ("missing" in file) return { missing: `${path} cannot be opened: ${file.missing}` };
-  const { mode, uid: owner, size } = fstatSync(file.fd);
-  const isReadable = uid === ROOT_UID || owner === uid || (mode & READABLE_BY_ALL) !== 0;
-  if (isReadable && size <= SCRIPT_BYTES_MAX) return file;
+  if (file.size <= SCRIPT_BYTES_MAX) return file;
   file[Symbol.dispose]();
-  return { missing: isReadable ? `${path} is too large` : `its user may not read ${path}` };
+  return { missing: `${path} is too large` };
 }
 
-/** Another file in its place, or another text in it, has another one. */
 function identityOf({ fd }: TargetFile): string {
   const { dev, ino, size, mtimeMs } = fstatSync(fd);
   return `${dev}:${ino} ${size} ${mtimeMs}`;

@@ -1,8 +1,6 @@
 import type { SymbolFrame } from "../../executable-file.ts";
+import { isV8Script, runtimeName } from "../runtime-names.ts";
 import type { OriginalPlace, ScriptPlace } from "./source-map.ts";
-
-/** How V8 calls code of a script in a perf map. */
-const OF_SCRIPT = /^(?:JS|LazyCompile|Function|Script|Eval):/;
 
 /** A frame of a script, whose place may come from another file. */
 export interface ScriptFrame extends ScriptPlace {
@@ -13,9 +11,17 @@ export interface ScriptFrame extends ScriptPlace {
 /** Undefined for a frame that no source map can say more of. */
 export function scriptFrame({ name, systemName, ...place }: SymbolFrame): ScriptFrame | undefined {
   const { file, line, column } = place;
-  const isScript = OF_SCRIPT.test(systemName) && file?.startsWith("/") === true;
+  const isScript = isV8Script(systemName) && file?.startsWith("/") === true;
   if (!isScript || line === undefined || column === undefined) return undefined;
-  return { path: file, name, line, column };
+  // A jitdump has the place of the code; the name has that of the function.
+  const start = runtimeName(systemName);
+  return {
+    path: file,
+    name,
+    line,
+    column,
+    start: { line: start.line ?? line, column: start.column ?? column },
+  };
 }
 
 /** The frame as it was written. */

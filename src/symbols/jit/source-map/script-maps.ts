@@ -11,8 +11,8 @@ import { sourceMapPlace } from "./source-map-url.ts";
 
 /** A script with an inline map may be as large as both. */
 export const SCRIPT_BYTES_MAX: number = 2 * SOURCE_MAP_BYTES_MAX;
-/** Bytes of mappings that are kept; what was used longest ago goes first. */
-const KEPT_MAPPINGS_BYTES_MAX = 4 * 1024 * 1024;
+/** Memory of maps that are kept; what was used longest ago goes first. */
+const KEPT_BYTES_MAX = 192 * 1024 * 1024;
 /** Scripts that are known, with a map or without. */
 const SCRIPTS_MAX = 256;
 
@@ -44,31 +44,35 @@ export class ScriptMaps {
     const map = this.#known.get(key) ?? read(script);
     this.#known.delete(key);
     this.#known.set(key, map);
-    let bytes = this.#mappingsBytes;
+    let bytes = this.bytes;
     for (const [oldest, old] of this.#known) {
-      const isOver = this.#known.size > SCRIPTS_MAX || bytes > KEPT_MAPPINGS_BYTES_MAX;
+      const isOver = this.#known.size > SCRIPTS_MAX || bytes > KEPT_BYTES_MAX;
       if (!isOver || oldest === key) break;
       this.#known.delete(oldest);
-      bytes -= old instanceof SourceMap ? old.mappingsBytes : 0;
+      bytes -= bytesOf(old);
     }
     return map;
   }
 
-  get #mappingsBytes(): number {
-    return this.#known.values().reduce((sum, map) => {
-      return sum + (map instanceof SourceMap ? map.mappingsBytes : 0);
-    }, 0);
+  /** Memory that they take, about. */
+  get bytes(): number {
+    return this.#known.values().reduce((sum, map) => sum + bytesOf(map), 0);
   }
+}
+
+function bytesOf(map: SourceMap | Missing): number {
+  return map instanceof SourceMap ? map.bytes : 0;
 }
 
 function read({ key, fd, map }: OpenScript): SourceMap | Missing {
   try {
     const script = textOf(fd, key, SCRIPT_BYTES_MAX);
+    const place = sourceMapPlace(script, key);
+    // The file beside a script that has its own is an older one.
+    if (place !== undefined && "inline" in place) return new SourceMap(place.inline, key, script);
     if (map !== undefined) {
       return new SourceMap(textOf(map.fd, map.path, SOURCE_MAP_BYTES_MAX), map.path, script);
     }
-    const place = sourceMapPlace(script, key);
-    if (place !== undefined && "inline" in place) return new SourceMap(place.inline, key, script);
     return place !== undefined && "missing" in place ? place : { missing: "it has no source map" };
   } catch (error) {
     return { missing: messageOf(error) };

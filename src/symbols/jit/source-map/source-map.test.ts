@@ -6,10 +6,13 @@ import {
   type SourceMapSegment,
 } from "@jridgewell/trace-mapping";
 import fc from "fast-check";
-import { type OriginalPlace, SourceMap } from "./source-map.ts";
+import { type LineAndColumn, type OriginalPlace, SourceMap } from "./source-map.ts";
 import { sourceMapPlace } from "./source-map-url.ts";
 
+const FIRST: LineAndColumn = { line: 1, column: 1 };
 const PATH = "/app/out/app.js.map";
+
+const FIRST_SEGMENT: SourceMapSegment = [0, 0, 0, 0];
 
 function encode(mappings: SourceMapSegment[][]): string {
   return encodedMappings(presortedDecodedMap({ version: 3, names: [], sources: [], mappings }));
@@ -21,10 +24,10 @@ function mapOf(map: object, script = ""): SourceMap {
 
 function placeIn(
   map: object,
-  place: { name?: string; line: number; column: number },
+  place: { name?: string; line: number; column: number; start?: LineAndColumn },
   script = "",
 ): OriginalPlace | undefined {
-  return mapOf(map, script).original({ name: "", ...place });
+  return mapOf(map, script).original({ name: "", start: place, ...place });
 }
 
 describe("SourceMap", () => {
@@ -52,6 +55,44 @@ describe("SourceMap", () => {
     });
     const arrow = placeIn(map, { name: "t", line: 1, column: 22 }, script);
     assert.deepEqual(arrow, { name: "weigh", file: "/app/src/app.ts", line: 8, column: 15 });
+  });
+
+  it("names an arrow function by what it is assigned to, not by its parameter", () => {
+    const map = {
+      sources: ["a.ts"],
+      names: ["double", "value"],
+      mappings: encode([
+        [
+          [6, 0, 1, 13, 0],
+          [8, 0, 1, 22, 1],
+          [11, 0, 1, 31],
+        ],
+      ]),
+    };
+    const found = placeIn(map, { name: "n", line: 1, column: 9 }, "const n=n=>2*n");
+    assert.equal(found?.name, "double");
+  });
+
+  it("takes the place from the code, and the name from the function's start", () => {
+    const map = {
+      sources: ["a.ts", "b.ts"],
+      names: ["work", "other"],
+      mappings: encode([[[9, 0, 2, 9, 0]], [[5, 0, 11, 4]], [[4, 1, 100, 0, 1]]]),
+    };
+    const start = { line: 1, column: 11 };
+    const found = placeIn(map, { name: "e", line: 2, column: 6, start }, "function e(){\n\n");
+    assert.deepEqual(found, { name: "work", file: "/app/out/a.ts", line: 12, column: 5 });
+  });
+
+  it("counts the script's text, and not that of the sources", () => {
+    const map = { sources: ["a.ts"], mappings: encode([[FIRST_SEGMENT]]) };
+    const small = mapOf(map).bytes;
+    const text = "x".repeat(1_000_000);
+    const contents = mapOf({ ...map, sourcesContent: [text] }).bytes;
+    assert.ok(contents < small + 1000, `${contents}`);
+    assert.ok(mapOf(map, text).bytes > 1_000_000);
+    const sections = [{ offset: { line: 0, column: 0 }, map: { ...map, sourcesContent: [text] } }];
+    assert.ok(mapOf({ sections }).bytes < small + 1000);
   });
 
   it("keeps a name that the script does not have at the name's place", () => {
@@ -177,7 +218,7 @@ describe("SourceMap", () => {
         const text = JSON.stringify(mappings);
         const map = `{"mappings":${text},"names":${names},"sources":${sources}}`;
         try {
-          new SourceMap(map, PATH, "f()").original({ name: "f", line: 1, column: 1 });
+          new SourceMap(map, PATH, "f()").original({ ...FIRST, name: "f", start: FIRST });
         } catch (error) {
           assert.match(String((error as { code?: string }).code), /INPUT_MALFORMED|LIMIT_EXCEEDED/);
         }

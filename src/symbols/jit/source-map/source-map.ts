@@ -14,8 +14,10 @@ import { countBefore } from "../../../support/sorted-search.ts";
 
 /** The map with the sources that it carries; that of a large page has 30 MB. */
 export const SOURCE_MAP_BYTES_MAX: number = 32 * 1024 * 1024;
-/** Of all `mappings`: decoded they take forty times as much memory. */
+/** Of all `mappings`. */
 const MAPPINGS_BYTES_MAX = 4 * 1024 * 1024;
+/** Decoded they take so many times as much memory. */
+const DECODED_FACTOR = 40;
 const SOURCES_MAX = 100_000;
 /** Parts of a map that was put together from others. */
 const SECTIONS_MAX = 10_000;
@@ -26,12 +28,18 @@ const JSON_VALUES_MAX = 2_000_000;
 /** Segments before a function's start that are looked through for its name. */
 const SEGMENTS_BACK_MAX = 4;
 
-/** A place as a runtime says it: lines and columns from 1 on, columns in UTF-16 units. */
-export interface ScriptPlace {
-  /** The function as it is called there. */
-  readonly name: string;
+/** In UTF-16 units, from 1 on. */
+export interface LineAndColumn {
   readonly line: number;
   readonly column: number;
+}
+
+/** A place as a runtime says it. */
+export interface ScriptPlace extends LineAndColumn {
+  /** The function as it is called there. */
+  readonly name: string;
+  /** Where its parameters begin. */
+  readonly start: LineAndColumn;
 }
 
 /** Where it comes from. */
@@ -45,8 +53,8 @@ export interface OriginalPlace {
 }
 
 export class SourceMap {
-  /** Bytes of its mappings, which tell how much memory it takes. */
-  readonly mappingsBytes: number;
+  /** Memory that it takes, about. */
+  readonly bytes: number;
   readonly #map: TraceMap;
   readonly #lines: ScriptLines;
 
@@ -58,7 +66,10 @@ export class SourceMap {
    */
   constructor(json: string, path: string, script: string) {
     const parsed = parse(json, path);
-    this.mappingsBytes = requireSize(parsed, path);
+    const mappingsBytes = requireSize(parsed, path);
+    const droppedCharacters = dropContents(parsed);
+    const keptCharacters = json.length - droppedCharacters - mappingsBytes + script.length;
+    this.bytes = DECODED_FACTOR * mappingsBytes + 2 * Math.max(keptCharacters, 0);
     try {
       this.#map = new FlattenMap(parsed as never, path);
       decodedMappings(this.#map);
@@ -69,7 +80,7 @@ export class SourceMap {
   }
 
   /** Undefined for what nobody wrote, as what a bundler adds. */
-  original({ name, line, column }: ScriptPlace): OriginalPlace | undefined {
+  original({ name, start, line, column }: ScriptPlace): OriginalPlace | undefined {
     const segment = traceSegment(this.#map, line - 1, column - 1);
     if (segment === null || segment.length === 1) return undefined;
     const [, source, originalLine, originalColumn] = segment;
@@ -77,7 +88,7 @@ export class SourceMap {
     if (file === undefined || file.length > TEXT_CHARACTERS_MAX) return undefined;
     if (!isPlace(originalLine) || !isPlace(originalColumn)) return undefined;
     return {
-      name: this.#originalName(name, line, column) ?? name,
+      name: this.#originalName(name, start) ?? name,
       file: file.startsWith("file://") ? file.slice("file://".length) : file,
       line: originalLine + 1,
       column: originalColumn + 1,
@@ -92,17 +103,17 @@ export class SourceMap {
   }
 
   /**
-   * A runtime says where a function's parameters begin. The segment of its name is before that: the
-   * one in whose place the script has that name.
+   * The segment of a function's name is before its parameters: the one in whose place the script
+   * has that name. An arrow function's parameter, which may have the same, is where they begin.
    */
-  #originalName(name: string, line: number, column: number): string | undefined {
+  #originalName(name: string, { line, column }: LineAndColumn): string | undefined {
     const short = /[^\s.]+$/.exec(name)?.[0];
     const start = this.#lines.start(line - 1);
     if (short === undefined || start < 0) return undefined;
     const segments: readonly SourceMapSegment[] = decodedMappings(this.#map)[line - 1] ?? [];
     let index =
       countBefore(segments.length, (row) => {
-        return (segments[row] as SourceMapSegment)[0] < column;
+        return (segments[row] as SourceMapSegment)[0] < column - 1;
       }) - 1;
     for (let back = 0; index >= 0 && back < SEGMENTS_BACK_MAX; back++, index--) {
       const [at, , , , named] = segments[index] as SourceMapSegment;
@@ -158,6 +169,7 @@ interface RawMap {
   readonly mappings?: unknown;
   readonly sources?: unknown;
   readonly sections?: unknown;
+  sourcesContent?: unknown;
 }
 
 function parse(json: string, path: string): RawMap {
@@ -172,6 +184,19 @@ function parse(json: string, path: string): RawMap {
   }
   if (typeof parsed !== "object" || parsed === null) throw malformed(path, "is no source map");
   return parsed;
+}
+
+/** Nobody asks for the sources' text, nine tenths of a map. Returns its characters. */
+function dropContents(map: RawMap): number {
+  const sections: unknown[] = Array.isArray(map.sections) ? map.sections : [];
+  let characters = 0;
+  for (const part of [map, ...sections.map((section) => (section as { map: RawMap }).map)]) {
+    const { sourcesContent: texts } = part;
+    delete part.sourcesContent;
+    if (!Array.isArray(texts)) continue;
+    for (const text of texts) if (typeof text === "string") characters += text.length;
+  }
+  return characters;
 }
 
 /** Counts what stands outside of texts, which are nearly all of a true map. */
