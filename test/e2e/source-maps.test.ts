@@ -105,6 +105,42 @@ describe("a recording of JavaScript", { skip: requirement("root", "bpf") }, () =
   });
 });
 
+describe("a recording of a dump of JavaScript", { skip: requirement("root", "bpf") }, () => {
+  it("has the lines that people wrote, and none of other functions", async () => {
+    const script = await bundle("dumped", true);
+    const path = folder.file("dumped.pb.gz");
+    const flags = ["--perf-prof", "--no-maglev", "--no-turbo-inlining"];
+    const command = [process.execPath, ...flags, script, "3000"];
+    const args = ["record", "-F", "997", "-o", path, "--", ...command];
+    const result = await runObsforge(args, { cwd: folder.path });
+    assert.equal(result.code, 0, result.stderr);
+    const lines = linesOf(path, "weigh");
+    const first = lineOf("weigh");
+    assert.ok(lines.has(first + 2), `the loop is not among ${[...lines]}`);
+    const others = [...lines].filter((line) => line < first || line > first + 4);
+    assert.deepEqual(others, []);
+  });
+});
+
+/** The lines of a function that were sampled. */
+function linesOf(path: string, name: string): Set<number> {
+  const format = formatOfPath(path) ?? assert.fail();
+  const { functions, locations, strings } = format.decode(
+    readFileSync(path),
+    FILE_LIMITS,
+  ).dictionary;
+  const lines = new Set<number>();
+  for (let location = 1; location < locations.length; location++) {
+    for (let row = locations.lineStart(location); row < locations.lineEnd(location); row++) {
+      const function_ = locations.lineFunction.at(row);
+      if (strings.at(functions.name.at(function_)) !== name) continue;
+      assert.equal(strings.at(functions.filename.at(function_)), source);
+      lines.add(locations.lineNumber.at(row));
+    }
+  }
+  return lines;
+}
+
 /** Where code of the functions lies that the minifier has renamed, as soon as all have some. */
 async function compiledAddresses(map: string): Promise<string[]> {
   for (;;) {
