@@ -1,4 +1,4 @@
-import { setfsgid, setfsuid, setgroups } from "./libc.ts";
+import { getgroups, setfsgid, setfsuid, setgroups } from "./libc.ts";
 
 /** Whose rights decide which files may be read. */
 export interface FileUser {
@@ -9,6 +9,7 @@ export interface FileUser {
 }
 
 const ROOT_UID = 0;
+const ROOT_GID = 0;
 /** What the kernel takes; a user in so many groups is none. */
 const GROUPS_MAX = 65_536;
 
@@ -19,17 +20,18 @@ const GROUPS_MAX = 65_536;
  * system's user away from root takes the capabilities for files away, and the change back returns
  * them. The system calls themselves are for one thread; the C library's setgroups is for all.
  *
- * @returns undefined when this program cannot become the user, which only root can
+ * @returns undefined when this program cannot have those rights: it is not root, or may not change
+ *     users and groups
  */
 export function asFileUser<Result>(
   { uid, gid, groups }: FileUser,
   work: () => Result,
 ): Result | undefined {
-  const own = { uid: process.geteuid?.(), gid: process.getegid?.() };
-  if (uid === own.uid) return work();
-  if (own.uid !== ROOT_UID || own.gid === undefined || groups.length > GROUPS_MAX) return undefined;
-  const ownGroups = process.getgroups?.() ?? [];
-  if (setgroups(groups) < 0) return undefined;
+  if (process.geteuid?.() !== ROOT_UID || groups.length > GROUPS_MAX) return undefined;
+  if (uid === ROOT_UID) return work();
+  const ownGid = process.getegid?.() ?? ROOT_GID;
+  const ownGroups = getgroups();
+  if (ownGroups === undefined || setgroups(groups) < 0) return undefined;
   try {
     setfsgid(gid);
     setfsuid(uid);
@@ -37,7 +39,7 @@ export function asFileUser<Result>(
     return setfsuid(uid) === uid && setfsgid(gid) === gid ? work() : undefined;
   } finally {
     setfsuid(ROOT_UID);
-    setfsgid(own.gid);
+    setfsgid(ownGid);
     setgroups(ownGroups);
   }
 }

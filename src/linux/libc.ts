@@ -8,8 +8,24 @@ openLibrary(LIBC, "libc.so.6", ["close", "getpagesize", "ioctl", "mmap", "munmap
 /** System call numbers that differ between the two architectures. */
 const SYSCALL =
   process.arch === "arm64"
-    ? { bpf: 280, perfEventOpen: 241, openat2: 437, setgroups: 159, setfsuid: 151, setfsgid: 152 }
-    : { bpf: 321, perfEventOpen: 298, openat2: 437, setgroups: 116, setfsuid: 122, setfsgid: 123 };
+    ? {
+        bpf: 280,
+        perfEventOpen: 241,
+        openat2: 437,
+        setgroups: 159,
+        getgroups: 158,
+        setfsuid: 151,
+        setfsgid: 152,
+      }
+    : {
+        bpf: 321,
+        perfEventOpen: 298,
+        openat2: 437,
+        setgroups: 116,
+        getgroups: 115,
+        setfsuid: 122,
+        setfsgid: 123,
+      };
 
 /** The size of a page of memory: 4096 on x86-64; 4096, 16384 or 65536 on arm64. */
 export function pageSize(): number {
@@ -93,6 +109,23 @@ export function setfsuid(uid: number): number {
 /** setfsgid(2), of this thread. Returns the group before. */
 export function setfsgid(gid: number): number {
   return call(LIBC, ["syscall", "long-errno"], [arg.long, arg.long], [SYSCALL.setfsgid, gid]);
+}
+
+/** getgroups(2), of this thread; Node's own function adds the effective one. */
+export function getgroups(): number[] | undefined {
+  const ask = (size: number, list: Uint8Array): number =>
+    call(
+      LIBC,
+      ["syscall", "long-errno"],
+      [arg.long, arg.long, arg.memory],
+      [SYSCALL.getgroups, size, list],
+    );
+  const count = ask(0, new Uint8Array(4));
+  if (count < 0) return undefined;
+  const list = new Uint32Array(Math.max(count, 1));
+  return ask(count, new Uint8Array(list.buffer)) === count
+    ? [...list.subarray(0, count)]
+    : undefined;
 }
 
 /** setgroups(2), of this thread: the C library's function would change all. Returns 0 or -errno. */

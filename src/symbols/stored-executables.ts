@@ -48,10 +48,11 @@ export class StoredExecutables implements Disposable {
     if (isMissing(named)) return debug as Missing;
     const lease = named.open();
     if (isMissing(lease)) return lease;
-    const addresses = placedBy(named.segments, asked);
-    if (!hasOffsets(named.segments) && addresses.includes(undefined)) {
+    const isDebugFile = named === debug;
+    const addresses = placedBy(named.segments, asked, isDebugFile);
+    if (isDebugFile && !hasOffsets(named.segments) && addresses.includes(undefined)) {
       const program = await this.#find("executable", buildId);
-      const byProgram = isMissing(program) ? [] : placedBy(program.segments, asked);
+      const byProgram = isMissing(program) ? [] : placedBy(program.segments, asked, false);
       for (const [index, address] of byProgram.entries()) addresses[index] ??= address;
     }
     if (addresses.some((address) => address !== undefined)) {
@@ -119,8 +120,10 @@ export interface PlacedAddresses extends Disposable {
 function placedBy(
   segments: readonly LoadSegment[],
   { mapping, addresses, space }: AskedMapping,
+  isDebugFile: boolean,
 ): (bigint | undefined)[] {
-  return Array.from(addresses, (address) => profiledAddress(segments, mapping, address, space));
+  const options = { space, isDebugFile };
+  return Array.from(addresses, (address) => profiledAddress(segments, mapping, address, options));
 }
 
 /** Open until it is closed and everybody whom it was lent to is done with it. */

@@ -135,6 +135,16 @@ describe("Symbolizer", () => {
     );
   });
 
+  it("reads one long map to its end before the next, so that none pushes out another", async () => {
+    await using symbolizer = new Symbolizer(oddWorker);
+    const names = ["long a", "long b", "long c"];
+    const answers = names.map((name) =>
+      symbolizer.symbolizeJit(jitMap(name), BigUint64Array.of(1n), JIT_NAMING),
+    );
+    const expected = names.map((name) => ({ missing: `${name}, ${name}, ${name}` }));
+    assert.deepEqual(await Promise.all(answers), expected);
+  });
+
   it("takes unwind tables out first, then compiles what is wanted most", async () => {
     await using symbolizer = new Symbolizer(oddWorker);
     const order: string[] = [];

@@ -53,6 +53,8 @@ export class Symbolizer implements AsyncDisposable {
   readonly #options: FileReaderOptions;
   readonly #sourceMaps: SourceMaps;
   #indexes: IndexMaker | undefined;
+  /** Resolves when the last map that was asked about is done with. */
+  #lastMapRead: Promise<void> = Promise.resolve();
 
   constructor(options: FileReaderOptions) {
     this.#options = options;
@@ -135,8 +137,27 @@ export class Symbolizer implements AsyncDisposable {
     return frames.map((each) => each.map((frame) => ({ ...frame, name: frame.systemName })));
   }
 
-  /** A long map is read in parts, others having their turns between them. */
+  /**
+   * Other maps wait while one is read: what is kept of all has a limit, and long ones that are read
+   * in parts by turns would push one another out.
+   */
   async #askJit(map: JitMapFile, addresses: BigUint64Array): Promise<FramesOfAddresses | Missing> {
+    const before = this.#lastMapRead;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#lastMapRead = promise;
+    await before;
+    try {
+      return await this.#askInParts(map, addresses);
+    } finally {
+      resolve();
+    }
+  }
+
+  /** A long map is read in parts, files having their turns between them. */
+  async #askInParts(
+    map: JitMapFile,
+    addresses: BigUint64Array,
+  ): Promise<FramesOfAddresses | Missing> {
     const { key, fd, kind } = map;
     const question = { kind: "name-jit", map: { key, fd, kind }, addresses } as const;
     let holders = 1;
@@ -239,7 +260,7 @@ export class Symbolizer implements AsyncDisposable {
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
 
 /** Of a map that was long before it was met: some gigabytes. What is left is read the next time. */
-const MAP_PARTS_MAX = 64;
+const MAP_PARTS_MAX = 160;
 const NOT_ALL_READ: Missing = { missing: "its map is so long that it is still being read" };
 
 const NOT_NAMED: Missing = { missing: "its symbol table alone is not enough" };

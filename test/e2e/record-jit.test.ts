@@ -30,6 +30,19 @@ describe("record of code that a runtime makes", { skip }, () => {
     assert.ok(share > 0.8, `busyOuter: ${share}`);
   });
 
+  it("divides the time of JavaScript among its lines by the dump that node writes", async () => {
+    const path = join(folder.path, "lines.pb.gz");
+    const script = join(packageRoot(), "test/programs/two_loops.cjs");
+    const flags = ["--perf-prof", "--no-use-osr", "--no-turbo-inlining", "--no-maglev"];
+    const args = ["record", "-F", "997", "-o", path, "--", process.execPath, ...flags, script];
+    const result = await runObsforge([...args, "3000"], { cwd: folder.path });
+    assert.equal(result.code, 0, result.stderr);
+    const [first = 0, second = 0] = [4, 5].map((line) => leafSamples(decoded(path), script, line));
+    const share = second / (first + second);
+    assert.ok(first + second > 1000, `${first} + ${second} samples`);
+    assert.ok(Math.abs(share - 0.75) < 0.06, `the second loop has ${share}`);
+  });
+
   it("says the lines of compiled code, and what was inlined there", async () => {
     const path = join(folder.path, "lines.folded.pb.gz");
     const program = buildProgram("three_paths.cpp");
@@ -57,6 +70,25 @@ describe("record of code that a runtime makes", { skip }, () => {
     );
   });
 });
+
+/** Samples whose innermost frame is on a line of a file. */
+function leafSamples(batch: Decoded, file: string, line: number): number {
+  const { functions, locations, stacks, strings } = batch.dictionary;
+  let sum = 0;
+  for (const { profile } of batch.profiles()) {
+    if (strings.at(profile.sampleType.type) !== "samples") continue;
+    for (let sample = 0; sample < profile.samples.length; sample++) {
+      const [leaf = 0] = stacks.row(profile.samples.stack.at(sample));
+      const row = locations.lineStart(leaf);
+      if (row >= locations.lineEnd(leaf) || locations.lineNumber.at(row) !== line) continue;
+      const name = strings.at(functions.filename.at(locations.lineFunction.at(row)));
+      if (name === file) sum += profile.samples.value.at(sample);
+    }
+  }
+  return sum;
+}
+
+type Decoded = ReturnType<typeof decoded>;
 
 function decoded(path: string): ReturnType<NonNullable<ReturnType<typeof formatOfPath>>["decode"]> {
   const format = formatOfPath(path);

@@ -51,6 +51,14 @@ describe("profiledAddress", () => {
       place: 0x401234n,
     },
     {
+      name: "takes the offsets of a program whose code has zeros behind its bytes",
+      segments: [segment(0x400000n, 0n, { fileSize: 0x5000n, memorySize: 0x9000n })],
+      mapping: mapping(0x400000n, 0x405000n, 0n),
+      address: 0x401234n,
+      space: "process" as const,
+      place: 0x401234n,
+    },
+    {
       name: "places a debug file without offsets by the size of its code",
       segments: [segment(0x3820n, 0n, NO_BYTES)],
       mapping: mapping(0x7f0000002000n, 0x7f0000006000n, 0x2000n),
@@ -103,6 +111,8 @@ describe("profiledAddress", () => {
     },
   ];
   for (const { name, segments, mapping: mapped, address, space, place } of cases) {
-    it(name, () => assert.equal(profiledAddress(segments, mapped, address, space), place));
+    const isDebugFile = name.includes("debug file");
+    const options = { space, isDebugFile };
+    it(name, () => assert.equal(profiledAddress(segments, mapped, address, options), place));
   }
 });

@@ -19,6 +19,13 @@ export interface ProfiledMapping {
   readonly fileOffset: bigint;
 }
 
+export interface ProfiledOptions {
+  /** Found out when it is not given. */
+  readonly space?: AddressSpace | undefined;
+  /** The segments are those of a debug file, which may have lost where their bytes were. */
+  readonly isDebugFile?: boolean;
+}
+
 /** Of the supported machines: segments are mapped by whole pages. */
 const PAGE_BYTES = [4096n, 16_384n, 65_536n];
 
@@ -28,41 +35,33 @@ const PAGE_BYTES = [4096n, 16_384n, 65_536n];
  * Without a space it is found out: what lies in an executable segment is the file's own, since a
  * loader puts no file with other addresses so low; what lies in the mapping is the process's.
  *
- * @param segments  those of the file that was run, or of its debug file
+ * @param segments  those of the file that was run, or of its debug file: see `isDebugFile`
  * @returns undefined when the segments do not tell
  */
 export function profiledAddress(
   segments: readonly LoadSegment[],
   mapping: ProfiledMapping,
   address: bigint,
-  space?: AddressSpace,
+  { space, isDebugFile = false }: ProfiledOptions = {},
 ): bigint | undefined {
+  const place = isDebugFile && !hasOffsets(segments) ? placeInWholeSegment : fileAddress;
   const code = segments.filter(({ executable }) => executable);
   const isOwn = code.some((segment) => lies(address, segment));
   if (space === "file" || (space === undefined && isOwn)) return isOwn ? address : undefined;
   if (space === "file_offset") {
-    return placeOfOffset(segments, { ...mapping, start: 0n, limit: 0n, fileOffset: 0n }, address);
+    return place(segments, { ...mapping, start: 0n, limit: 0n, fileOffset: 0n }, address);
   }
   const isMapped = address >= mapping.start && address < mapping.limit;
-  return isMapped ? placeOfOffset(segments, mapping, address) : undefined;
+  return isMapped ? place(segments, mapping, address) : undefined;
 }
 
 function lies(address: bigint, { address: start, memorySize }: LoadSegment): boolean {
   return address >= start && address < start + memorySize;
 }
 
-function placeOfOffset(
-  segments: readonly LoadSegment[],
-  mapping: ProfiledMapping,
-  address: bigint,
-): bigint | undefined {
-  if (hasOffsets(segments)) return fileAddress(segments, mapping, address);
-  return placeInWholeSegment(segments, mapping, address);
-}
-
 /**
- * Whether segments tell by themselves where bytes of the file are: objcopy takes the offsets away
- * with the bytes of what is left to a debug file, up to the file's headers if they stand in it.
+ * Whether segments of a debug file tell by themselves where bytes of the program are: objcopy takes
+ * the offsets away with the bytes, up to the file's headers if they stand in the code.
  */
 export function hasOffsets(segments: readonly LoadSegment[]): boolean {
   const code = segments.filter(({ executable }) => executable);

@@ -50,15 +50,19 @@ export function jitDumpFrames(dump: JitDump, address: number): readonly SymbolFr
   if (code === undefined) return [];
   const frame = runtimeName(code.name);
   if (code.file === undefined) return [frame];
+  const { line, column } = code;
+  const file = withoutScheme(code.file);
+  // Of what was inlined from another script only its place is told: it is none of this function's.
+  const isScript = isV8Script(code.name);
+  if (isScript && frame.file !== file) return [frame];
   // A column of the function's start is none of the line; other runtimes have none there.
   const { column: _, ...named } = frame;
-  const { line, column } = code;
   return [
     {
       ...named,
-      file: withoutScheme(code.file),
+      file,
       ...(line !== undefined && { line }),
-      ...(column !== undefined && isV8Script(code.name) && { column }),
+      ...(column !== undefined && isScript && { column }),
     },
   ];
 }

@@ -103,8 +103,8 @@ export class CodeMap {
   }
 
   /**
-   * Makes room for as much again: forgets what newer code has covered and, where that is not
-   * enough, the oldest, which has no name then. Rows get other numbers.
+   * Makes room: forgets what newer code has covered and, where that is not enough, the oldest,
+   * which has no name then. Rows get other numbers.
    *
    * @returns for each row the number that it had
    */
@@ -125,22 +125,29 @@ export class CodeMap {
     return kept;
   }
 
-  /** In their order; at most half of what there may be. */
+  /** In their order: all, if that leaves a quarter free, else the newest half. */
   #newestUncovered(): Uint32Array {
-    const { nameStarts } = this.#rows;
     const isOpen = new Uint8Array(this.#count);
-    for (const row of segmentsOf(this.#rows, 0, this.#count).rows)
+    for (const row of segmentsOf(this.#rows, 0, this.#count).rows) {
       if (row !== NONE) isOpen[row] = 1;
-    const kept = new Uint32Array(Math.min(this.#count, CODES_MAX / 2));
-    let first = kept.length;
-    let nameBytes = 0;
-    for (let row = this.#count - 1; row >= 0 && first > 0; row--) {
-      if (isOpen[row] === 0) continue;
-      nameBytes += (nameStarts[row + 1] as number) - (nameStarts[row] as number);
-      if (nameBytes > NAMES_BYTES_MAX / 2) break;
-      kept[--first] = row;
     }
-    return kept.slice(first);
+    const newest = new Uint32Array(this.#count);
+    let count = 0;
+    let nameBytes = 0;
+    let halfCount = 0;
+    for (let row = this.#count - 1; row >= 0; row--) {
+      if (isOpen[row] === 0) continue;
+      newest[count++] = row;
+      nameBytes += this.#nameLength(row);
+      if (count <= CODES_MAX / 2 && nameBytes <= NAMES_BYTES_MAX / 2) halfCount = count;
+    }
+    const isEnough = count <= (3 / 4) * CODES_MAX && nameBytes <= (3 / 4) * NAMES_BYTES_MAX;
+    return newest.slice(0, isEnough ? count : halfCount).reverse();
+  }
+
+  #nameLength(row: number): number {
+    const { nameStarts } = this.#rows;
+    return (nameStarts[row + 1] as number) - (nameStarts[row] as number);
   }
 
   get #sorted(): number {

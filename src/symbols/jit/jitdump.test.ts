@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, globSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
+import { packageRoot } from "../../support/package-root.ts";
 import { jitDumpFrames } from "./address-file.ts";
-import { JitDump } from "./jitdump.ts";
+import { JitDump, V8_LINES_OFFSET } from "./jitdump.ts";
 
 const folder = temporaryFolder();
 after(() => folder[Symbol.dispose]());
@@ -11,15 +14,33 @@ after(() => folder[Symbol.dispose]());
 describe("JitDump", () => {
   it("has for an address the line and column of its code, and the script's path", () => {
     const dump = read([
+      // V8 adds the size of an ELF header.
       lines(0x1000, [
-        { at: 0x1008, line: 4, column: 9, file: "file:///a%20b/x.mjs" },
-        { at: 0x1000, line: 3, column: 5, file: "\ufffd" },
+        { at: 0x1048, line: 4, column: 9, file: "file:///a%20b/x.mjs" },
+        { at: 0x1040, line: 3, column: 5, file: "\ufffd" },
       ]),
       load({ index: 1, at: 0x1000, size: 16, name: "JS:*work file:///a%20b/x.mjs:3:14" }),
     ]);
-    const [frame] = jitDumpFrames(dump, 0x1009);
-    const { name, file, line, column } = frame ?? assert.fail();
-    assert.deepEqual([name, file, line, column], ["work", "/a b/x.mjs", 4, 9]);
+    const places = [0x1000, 0x1007, 0x1008, 0x100f].map((address) => {
+      const [frame] = jitDumpFrames(dump, address);
+      assert.deepEqual([frame?.name, frame?.file], ["work", "/a b/x.mjs"]);
+      return [frame?.line, frame?.column];
+    });
+    assert.deepEqual(places, [
+      [3, 5],
+      [3, 5],
+      [4, 9],
+      [4, 9],
+    ]);
+  });
+
+  it("says of what was inlined from another script where the function itself begins", () => {
+    const dump = read([
+      lines(0x1000, [{ at: 0x1040, line: 30, column: 5, file: "/b.js" }]),
+      load({ index: 1, at: 0x1000, size: 16, name: "JS:*work /a.js:3:14" }),
+    ]);
+    const [frame] = jitDumpFrames(dump, 0x1000);
+    assert.deepEqual([frame?.file, frame?.line, frame?.column], ["/a.js", 3, 14]);
   });
 
   it("has no column where a runtime other than V8 writes lines", () => {
@@ -56,6 +77,53 @@ describe("JitDump", () => {
     assert.deepEqual(dump.lookup(0x2000), { name: "late" });
   });
 
+  it("keeps lines apart when it makes room, though a record had none that it could use", () => {
+    const again = Array.from({ length: 530_000 }, (_, index) =>
+      load({ index: 10 + index, at: 0x90_0000, size: 8, name: "again" }),
+    );
+    const dump = read([
+      lines(0x1000, [{ at: 0x1000, line: 10, file: "a.js" }]),
+      load({ index: 1, at: 0x1000, size: 16, name: "a" }),
+      lines(0x2000, [{ at: 0x1ff0, line: 20, file: "x.js" }]),
+      load({ index: 2, at: 0x2000, size: 16, name: "x" }),
+      lines(0x3000, [{ at: 0x3000, line: 30, file: "y.js" }]),
+      load({ index: 3, at: 0x3000, size: 16, name: "y" }),
+      move({ index: 2, from: 0x2000, to: 0x4000, size: 16 }),
+      ...again,
+    ]);
+    assert.deepEqual(dump.lookup(0x1000), { name: "a", file: "a.js", line: 10 });
+    assert.deepEqual(dump.lookup(0x3000), { name: "y", file: "y.js", line: 30 });
+    assert.deepEqual(dump.lookup(0x4000), { name: "x" });
+  });
+
+  it("loses no code when it has too many lines", () => {
+    const many = Array.from({ length: 100_000 }, (_, index) => ({
+      at: 0x10_0000 + index,
+      line: 1 + index,
+      file: "\ufffd",
+    }));
+    const records = [load({ index: 0, at: 0x100, size: 64, name: "oldest" })];
+    for (let index = 1; index <= 25; index++) {
+      const at = 0x10_0000 * index;
+      const entries = many.map((one) => ({ ...one, at: one.at - 0x10_0000 + at, file: "a" }));
+      records.push(lines(at, entries), load({ index, at, size: 100_000, name: `f${index}` }));
+    }
+    const dump = read(records);
+    assert.equal(dump.lookup(0x100)?.name, "oldest");
+    assert.deepEqual(dump.lookup(0x10_0000), { name: "f1" });
+    assert.equal(dump.lookup(0x10_0000 * 25 + 5)?.line, 6);
+  });
+
+  it("reads records that replace one another in parts, too", () => {
+    const entries = Array.from({ length: 100_000 }, (_, row) => ({
+      at: 0x1000 + row,
+      line: 1,
+      file: "",
+    }));
+    const record = lines(0x1000, entries);
+    assert.ok(partsOf(Array(10).fill(record)) >= 4);
+  });
+
   it("lets the newest code win however much was written before it", () => {
     const records = [];
     for (let round = 0; round < 600; round++) {
@@ -83,15 +151,71 @@ describe("JitDump", () => {
   });
 });
 
+describe("the lines of a dump that node wrote", () => {
+  it("begin where V8's do, and stay within their code", () => {
+    const script = join(packageRoot(), "test/programs/two_loops.cjs");
+    execFileSync(process.execPath, ["--perf-prof", script, "10"], { cwd: folder.path });
+    const [path] = globSync(folder.file("jit-[0-9]*[0-9][0-9].dump"));
+    const offsets = lineOffsets(readFileSync(path ?? ""));
+    assert.ok(offsets.length > 10, `${offsets.length} pieces of code`);
+    for (const { first, last, size } of offsets) {
+      assert.ok(
+        first >= V8_LINES_OFFSET && last - V8_LINES_OFFSET < size,
+        `${first} ${last} ${size}`,
+      );
+    }
+    const exact = offsets.filter(({ first }) => first === V8_LINES_OFFSET);
+    assert.ok(exact.length > offsets.length / 3, `${exact.length} of ${offsets.length}`);
+  });
+});
+
+/** Of each piece of code that has lines: its first and its last, as they are written, and its size. */
+function lineOffsets(dump: Buffer): { first: number; last: number; size: number }[] {
+  const found: { first: number; last: number; size: number }[] = [];
+  let places: number[] = [];
+  for (let at = dump.readUInt32LE(8); at + 16 <= dump.length; at += dump.readUInt32LE(at + 4)) {
+    const end = at + dump.readUInt32LE(at + 4);
+    if (end > dump.length) break;
+    const id = dump.readUInt32LE(at);
+    if (id === 2) places = placesOf(dump.subarray(at + 16, end));
+    if (id !== 0 || places.length === 0) continue;
+    const size = Number(dump.readBigUInt64LE(at + 40));
+    found.push({ first: Math.min(...places), last: Math.max(...places), size });
+    places = [];
+  }
+  return found;
+}
+
+/** Distances of lines from their code. */
+function placesOf(record: Buffer): number[] {
+  const code = record.readBigUInt64LE(0);
+  const places: number[] = [];
+  let at = 16;
+  for (let left = Number(record.readBigUInt64LE(8)); left > 0; left--) {
+    places.push(Number(record.readBigUInt64LE(at) - code));
+    at = record.indexOf(0, at + 16) + 1;
+  }
+  return places;
+}
+
 function read(records: readonly Buffer[]): JitDump {
+  return readInParts(records).dump;
+}
+
+function partsOf(records: readonly Buffer[]): number {
+  return readInParts(records).parts;
+}
+
+function readInParts(records: readonly Buffer[]): { dump: JitDump; parts: number } {
   const path = folder.file("jit-1.dump");
   const bytes = Buffer.concat([HEADER, ...records]);
   writeFileSync(path, bytes);
   const fd = openSync(path, "r");
   const dump = new JitDump(path);
-  while (!dump.readOn(fd, bytes.length));
+  let parts = 1;
+  while (!dump.readOn(fd, bytes.length)) parts++;
   closeSync(fd);
-  return dump;
+  return { dump, parts };
 }
 
 const HEADER = Buffer.alloc(40);

@@ -9,6 +9,7 @@ import {
 } from "../../support/errors.ts";
 import { CodeMap, NONE } from "./code-map.ts";
 import { LINES_MAX, type LineRange, LineTable } from "./line-table.ts";
+import { isV8Code } from "./runtime-names.ts";
 
 /** A dump holds the code itself: one of a day may have a gigabyte. */
 export const JITDUMP_BYTES_MAX: number = 4 * 1024 ** 3;
@@ -93,6 +94,8 @@ export class JitDump {
   readonly #files: string[] = [];
   readonly #fileNumbers = new Map<string, number>();
   #fileCharacters = 0;
+  /** Records and lines that were read. */
+  #steps = 0;
   #littleEndian = true;
   /** Where the next record begins; 0 before the header was read. */
   #at = 0;
@@ -125,9 +128,9 @@ export class JitDump {
     const file = new Window(fd);
     if (this.#at === 0) this.#readHeader(file, size);
     const partEnd = this.#at + PART_BYTES;
-    let steps = 0;
+    const stepsMax = this.#steps + PART_STEPS;
     while (!this.#isClosed && this.#at + RECORD_HEADER_BYTES <= size) {
-      if (this.#at > partEnd || steps > PART_STEPS) return false;
+      if (this.#at > partEnd || this.#steps > stepsMax) return false;
       const head = file.read(this.#at, RECORD_HEADER_BYTES);
       const record = new ByteReader(head, this.#path, this.#littleEndian);
       const id = record.u32();
@@ -140,9 +143,8 @@ export class JitDump {
       if (id <= JIT_CODE_DEBUG_INFO && bytes <= RECORD_BYTES_MAX) {
         const wanted = id === JIT_CODE_DEBUG_INFO ? bytes : Math.min(bytes, LOAD_BYTES_MAX);
         const start = this.#at + RECORD_HEADER_BYTES;
-        const linesBefore = this.#lines.count;
         this.#take(id, file.read(start, wanted - RECORD_HEADER_BYTES));
-        steps += 1 + Math.max(this.#lines.count - linesBefore, 0);
+        this.#steps++;
       }
       this.#at += bytes;
     }
@@ -164,7 +166,8 @@ export class JitDump {
     if (row === NONE) return undefined;
     const { name, start } = this.#codes.code(row);
     const range = this.#ranges.get(row);
-    const found = range && this.#lines.find(range, address - start);
+    const shift = isV8Code(name) ? V8_LINES_OFFSET : 0;
+    const found = range && this.#lines.find(range, address - start + shift);
     const file = found && this.#files[found.file];
     if (found === undefined || file === undefined) return { name };
     const { line, column } = found;
@@ -219,7 +222,8 @@ export class JitDump {
     const held = Math.floor(reader.remaining / LINE_RECORD_BYTES);
     const count = Math.min(said, held, CODE_LINES_MAX);
     if (count === 0) return;
-    if (this.#lines.count + count > LINES_MAX) this.#forget();
+    this.#steps += count;
+    if (this.#lines.count + count > LINES_MAX) this.#forgetLines(this.#ranges, undefined);
     const start = this.#lines.count;
     let file: number | undefined;
     for (let left = count; left > 0; left--) {
@@ -232,6 +236,7 @@ export class JitDump {
       this.#lines.add({ offset, line, column, file: file ?? NO_FILE });
     }
     const end = this.#lines.count;
+    if (end === start) return;
     this.#lines.sort({ start, end });
     this.#pending = { code, start, end };
   }
@@ -249,25 +254,33 @@ export class JitDump {
     return this.#codes.add(address, size, name);
   }
 
-  /** Makes room for code and for lines. */
+  /** Makes room for code. */
   #forget(): void {
-    const pending = this.#pending;
     const kept = this.#codes.forget();
     const rows = new Map(kept.entries().map(([row, before]) => [before, row]));
-    this.#rows = movedRows(this.#rows, rows);
-    const ranges: { row: number; range: LineRange }[] = [];
+    this.#rows = new Map(movedValues(this.#rows, rows));
+    const ranges = new Map<number, LineRange>();
+    for (const [row, before] of kept.entries()) {
+      const range = this.#ranges.get(before);
+      if (range !== undefined) ranges.set(row, range);
+    }
+    this.#forgetLines(ranges, this.#pending);
+  }
+
+  /** Keeps the lines of code that still is there, of the oldest code none if there are many. */
+  #forgetLines(ranges: ReadonlyMap<number, LineRange>, pending: PendingLines | undefined): void {
+    const kept: { row: number; range: LineRange }[] = [];
     let lineCount = 0;
-    for (let row = kept.length - 1; row >= 0; row--) {
-      const range = this.#ranges.get(kept[row] as number);
-      if (range === undefined) continue;
+    for (const [row, range] of [...ranges].sort(([a], [b]) => b - a)) {
       lineCount += range.end - range.start;
       if (lineCount > LINES_MAX / 2) break;
-      ranges.push({ row, range });
+      kept.push({ row, range });
     }
-    ranges.sort((a, b) => a.range.start - b.range.start);
-    if (pending !== undefined) ranges.push({ row: NONE, range: pending });
-    const moved = this.#lines.keep(ranges.map(({ range }) => range));
-    this.#ranges = new Map(ranges.map(({ row }, index) => [row, moved[index] as LineRange]));
+    kept.sort((a, b) => a.range.start - b.range.start);
+    // Behind all others: they were added last.
+    if (pending !== undefined) kept.push({ row: NONE, range: pending });
+    const moved = this.#lines.keep(kept.map(({ range }) => range));
+    this.#ranges = new Map(kept.map(({ row }, index) => [row, moved[index] as LineRange]));
     this.#ranges.delete(NONE);
     const last = moved.at(-1);
     if (pending !== undefined && last !== undefined) this.#pending = { ...pending, ...last };
@@ -287,18 +300,22 @@ export class JitDump {
   }
 }
 
-/** By the runtime's numbers, of the code that is still known. */
-function movedRows(
+/** Rows by the runtime's numbers, of the code that is still known. */
+function* movedValues(
   rows: ReadonlyMap<number, number>,
   moved: ReadonlyMap<number, number>,
-): Map<number, number> {
-  const kept = new Map<number, number>();
+): Generator<[number, number]> {
   for (const [index, before] of rows) {
     const row = moved.get(before);
-    if (row !== undefined) kept.set(index, row);
+    if (row !== undefined) yield [index, row];
   }
-  return kept;
 }
+
+/**
+ * V8 adds the size of the ELF header to the addresses of its lines, where `perf inject` puts one
+ * before the code. Source: kElfHeaderSize in its src/diagnostics/perf-jit.cc.
+ */
+export const V8_LINES_OFFSET = 64;
 
 /** Of a map's entry, about. */
 const ENTRY_BYTES = 64;

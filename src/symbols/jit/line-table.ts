@@ -91,7 +91,7 @@ export class LineTable {
     let count = 0;
     let previous: LineRange | undefined;
     for (const range of kept) {
-      if (range.start !== previous?.start) {
+      if (range.start !== previous?.start || range.end !== previous.end) {
         for (const column of Object.values(this.#columns)) {
           column.copyWithin(count, range.start, range.end);
         }

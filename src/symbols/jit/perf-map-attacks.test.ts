@@ -160,7 +160,7 @@ describe("ReadMaps [S6]", () => {
       const { user, system } = process.cpuUsage(before);
       assert.ok(user + system < 1e6, `${user + system} µs`);
     }
-    assert.equal(found.length, 16);
+    assert.equal(found.length, 32);
     assert.deepEqual(nameAll(maps, "sparse", fd), ["first"]);
     closeSync(fd);
   });

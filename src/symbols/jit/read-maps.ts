@@ -11,8 +11,8 @@ const MAPS_MAX = 32;
 /** Memory of all; what was used longest ago goes first. */
 const BYTES_MAX = 64 * 1024 * 1024;
 const PIECE_BYTES = 256 * 1024;
-/** Of a perf map, read for one question: the shortest lines take two thirds of a second. */
-const PART_BYTES = 16 * 1024 * 1024;
+/** Of a perf map, read for one question: the shortest lines take half a second. */
+const PART_BYTES = 8 * 1024 * 1024;
 /** By so many bytes a map is known again: some forty lines with their addresses. */
 const TAIL_BYTES = 4096;
 

@@ -94,6 +94,11 @@ export function isV8Script(systemName: string): boolean {
   return V8_SCRIPT.test(systemName);
 }
 
+/** Whether it is V8's name of code that may have lines. */
+export function isV8Code(systemName: string): boolean {
+  return V8_SCRIPT.test(systemName) || V8_WASM.test(systemName);
+}
+
 /**
  * A module is named by its URL where a script is named by its path. What is behind its path only
  * tells instances of one file apart.

@@ -11,6 +11,9 @@ import { sourceMapBeside, sourceMapPlace } from "./source-map-url.ts";
 
 /** The comment of a map that is a file stands at the end. */
 const TAIL_BYTES = 64 * 1024;
+const READABLE_BY_OWNER = 0o400;
+const READABLE_BY_GROUP = 0o040;
+const READABLE_BY_ALL = 0o004;
 
 /** Where scripts are, and who may read them. */
 export interface ScriptRoot {
@@ -61,12 +64,22 @@ function mapPathOf(fd: number, path: string): string | undefined {
 
 function openReadable({ root, user }: ScriptRoot, path: string): TargetFile | Missing {
   const open = (): TargetFileLookup => openFileInRoot(root, path);
-  const file = user === undefined ? open() : asFileUser(user, open);
-  if (file === undefined) return { missing: `only root may read ${path} for its user` };
+  const asUser = user && asFileUser(user, open);
+  const file = asUser ?? open();
   if ("missing" in file) return { missing: `${path} cannot be opened: ${file.missing}` };
-  if (file.size <= SCRIPT_BYTES_MAX) return file;
+  const isReadable = asUser !== undefined || user === undefined || mayRead(user, file);
+  if (isReadable && file.size <= SCRIPT_BYTES_MAX) return file;
   file[Symbol.dispose]();
-  return { missing: `${path} is too large` };
+  return { missing: isReadable ? `${path} is too large` : `its user may not read ${path}` };
+}
+
+/** By the file's own mode, for an agent that cannot have the user's rights but may have its own. */
+function mayRead({ uid, gid, groups }: FileUser, { fd }: TargetFile): boolean {
+  const stats = fstatSync(fd);
+  if (stats.uid === uid) return (stats.mode & READABLE_BY_OWNER) !== 0;
+  if (stats.gid === gid || groups.includes(stats.gid))
+    return (stats.mode & READABLE_BY_GROUP) !== 0;
+  return (stats.mode & READABLE_BY_ALL) !== 0;
 }
 
 function identityOf({ fd }: TargetFile): string {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, openSync, writeFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
 import { temporaryFolder } from "../../../../test/support/temporary-folder.ts";
+import type { FileUser } from "../../../linux/as-user.ts";
 import { openScript } from "./script-files.ts";
 import { ScriptMaps } from "./script-maps.ts";
 
@@ -50,5 +51,23 @@ describe("ScriptMaps", () => {
     using script = opened;
     const [found] = new ScriptMaps().originals(script, [PLACE]) as { file: string }[];
     assert.match(found?.file ?? "", /own\.ts$/);
+  });
+
+  it("goes by a file's mode where the user's rights cannot be had", () => {
+    const path = folder.file("own.js");
+    writeFileSync(path, "f()\n");
+    const groups = Array.from({ length: 70_000 }, (_, group) => 1000 + group);
+    const mayOpen = (mode: number, more: Partial<FileUser> = {}): boolean => {
+      chmodSync(path, mode);
+      const user = { uid: 65_534, gid: 65_534, groups, ...more };
+      const opened = openScript({ root: "/", user }, path);
+      if ("fd" in opened) opened[Symbol.dispose]();
+      return "fd" in opened;
+    };
+    assert.equal(mayOpen(0o644), true);
+    assert.equal(mayOpen(0o640), false);
+    const own = { gid: process.getegid?.() ?? 0 };
+    assert.equal(mayOpen(0o640, own), true);
+    assert.equal(mayOpen(0o604, own), false);
   });
 });
