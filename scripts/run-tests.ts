@@ -26,11 +26,9 @@ const aloneFolders = [
   "test/load/",
 ];
 
-/**
- * A file that takes longer hangs: the longest take a few minutes, and fuzz targets as long as they
- * are told. Its process is ended then, whatever keeps it, and the others go on.
- */
+/** Fuzz targets of one file; each takes as long as it is told. */
 const FUZZ_TARGETS_MAX = 8;
+/** A file that takes longer hangs: the longest take a few minutes. Its process is ended then. */
 const FILE_TIMEOUT_MS = 15 * 60_000 + FUZZ_TARGETS_MAX * FUZZ_SECONDS * 1000;
 const CONCURRENT_FILES = 2;
 

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { statusField } from "../linux/proc.ts";
 import { sleep } from "../support/clock.ts";
 import { CollectorError } from "../support/errors.ts";
 
@@ -34,21 +35,21 @@ export async function untilProcessesEnd(
 }
 
 function isRunning(pid: number): boolean {
-  const state = statusField(pid, "State");
+  const state = fieldOf(pid, "State");
   return state !== undefined && !state.startsWith("Z");
 }
 
 function leaderOf(pid: number): number | undefined {
-  const leader = statusField(pid, "Tgid");
+  const leader = fieldOf(pid, "Tgid");
   return leader === undefined ? undefined : Number(leader);
 }
 
-function statusField(pid: number, name: string): string | undefined {
+function fieldOf(pid: number, name: string): string | undefined {
   const path = `/proc/${pid}/status`;
   if (!existsSync(path)) return undefined;
   try {
     const status = readFileSync(path, "utf8");
-    return new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1];
+    return statusField(status, name);
   } catch {
     // It ended between the two lines.
     return undefined;

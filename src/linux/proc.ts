@@ -43,6 +43,11 @@ export function readProcess(pid: number): ProcessSnapshot | undefined {
   };
 }
 
+/** A field of /proc/PID/status, which may be empty; undefined when it has none of that name. */
+export function statusField(status: string, name: string): string | undefined {
+  return new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1];
+}
+
 /** The program that a process runs, as its own root names it; "" for a kernel thread. */
 export function readExecutablePath(pid: number): string {
   return mappingPath(orMissing(() => readlinkSync(`/proc/${pid}/exe`)) ?? "");

@@ -110,10 +110,9 @@ export class FileReader implements AsyncDisposable {
   constructor(options: FileReaderOptions) {
     this.#options = options;
     const { logger, offMs } = options;
-    const harmless = HARMLESS;
     this.#lanes = {
-      names: new QuestionLane({ name: "symbolization", logger, offMs, harmless }),
-      tables: new QuestionLane({ name: "unwinding by tables", logger, offMs, harmless }),
+      names: new QuestionLane({ name: "symbolization", logger, offMs, harmless: HARMLESS }),
+      tables: new QuestionLane({ name: "unwinding by tables", logger, offMs, harmless: HARMLESS }),
     };
     this.#currentLane = this.#lanes.names;
   }
@@ -177,8 +176,9 @@ export class FileReader implements AsyncDisposable {
   ): Promise<WorkerAnswers[Kind]> {
     const lane = this.#lanes[name];
     const hasStuckWorkers = this.#stuckWorkers >= STUCK_WORKERS_MAX;
-    const isOff = (): Missing | undefined => lane.refusalOf(key, hasStuckWorkers);
-    const refusal = this.#hasEnded ? ENDED : (this.#refusalOf(key) ?? isOff());
+    const refusal = this.#hasEnded
+      ? ENDED
+      : (this.#refusalOf(key) ?? lane.refusalOf(key, hasStuckWorkers));
     if (refusal !== undefined) {
       release();
       return Promise.resolve(refusal as WorkerAnswers[Kind]);

@@ -1,4 +1,4 @@
-import { isMissing, type Missing, type SymbolFrame } from "./executable-file.ts";
+import { isMissing, type SymbolFrame } from "./executable-file.ts";
 import type { FileReader } from "./file-reader.ts";
 import { type OpenedScript, openScript, type ScriptRoot } from "./jit/source-map/script-files.ts";
 import { originalFrame, type ScriptFrame, scriptFrame } from "./jit/source-map/script-frames.ts";
@@ -17,8 +17,6 @@ export class SourceMaps {
   readonly #reader: FileReader;
   /** By the owner of the root and the path. The one used last is the last. */
   readonly #scripts = new Map<string, KnownScript>();
-  /** Owners of a map that cost the worker: theirs are not read any more. */
-  readonly #refused = new Set<string>();
 
   constructor(reader: FileReader) {
     this.#reader = reader;
@@ -45,9 +43,7 @@ export class SourceMaps {
     for (const [path, frames] of byPath) {
       const script = this.#scriptOf(`${owner} ${path}`);
       known.set(path, script);
-      if (where === undefined || this.#refused.has(owner)) continue;
-      const found = await this.#ask(script, { owner, where, path, frames });
-      if (found?.kind === "given_up") this.#refuse(owner);
+      if (where !== undefined) await this.#ask(script, { owner, where, path, frames });
     }
     return found.map((frames) => frames.map((frame) => shown(frame, known)));
   }
@@ -63,47 +59,35 @@ export class SourceMaps {
     return script;
   }
 
-  #refuse(owner: string): void {
-    this.#refused.add(owner);
-    for (const oldest of this.#refused) {
-      if (this.#refused.size <= SCRIPTS_MAX) break;
-      this.#refused.delete(oldest);
-    }
-  }
-
-  /** Why there is no map, when it was looked for and is not there. */
-  async #ask(
-    script: KnownScript,
-    { owner, where, path, frames }: AskedScript,
-  ): Promise<Missing | undefined> {
-    if (script.isReplaced) return undefined;
+  /** An owner one of whose maps cost the worker is asked for none any more. */
+  async #ask(script: KnownScript, { owner, where, path, frames }: AskedScript): Promise<void> {
+    if (script.isReplaced) return;
     const now = performance.now();
     const isFresh = now < script.recheckMs;
     const asked = frames.filter((frame) => !isFresh || !script.places.has(placeKey(frame)));
-    if (asked.length === 0 || (isFresh && script.hasNoMap)) return undefined;
+    if (asked.length === 0 || (isFresh && script.hasNoMap)) return;
     const opened = openScript(where, path);
     script.recheckMs = now + RECHECK_MS;
     if (isMissing(opened)) {
       script.hasNoMap = true;
-      return opened;
+      return;
     }
     const { key, fd, map } = opened;
     script.begin(opened);
     if (script.isReplaced) {
       opened[Symbol.dispose]();
-      return undefined;
+      return;
     }
     const found = await this.#reader.ask<"map-places">(
       { kind: "map-places", script: { key, fd, map }, places: asked },
-      { key: `source map of ${path}, ${owner}`, release: () => opened[Symbol.dispose]() },
+      { key: `source maps of ${owner}`, release: () => opened[Symbol.dispose]() },
     );
     script.hasNoMap = isMissing(found);
-    if (isMissing(found)) return found;
+    if (isMissing(found)) return;
     if (script.places.size + asked.length > PLACES_MAX) script.places.clear();
     for (const [index, frame] of asked.entries()) {
       script.places.set(placeKey(frame), found[index]);
     }
-    return undefined;
   }
 }
 

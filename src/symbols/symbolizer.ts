@@ -259,7 +259,7 @@ export class Symbolizer implements AsyncDisposable {
 /** What is known of a kernel of which nothing could be read. */
 const HIDDEN_KERNEL: KernelFacts = { textStart: 0n, modules: [], buildId: "" };
 
-/** Of a map that was long before it was met: some gigabytes. What is left is read the next time. */
+/** More than the longest map has. What is left then is read the next time. */
 const MAP_PARTS_MAX = 160;
 const NOT_ALL_READ: Missing = { missing: "its map is so long that it is still being read" };
 

@@ -85,13 +85,7 @@ describe("a recording of JavaScript", { skip: requirement("root", "bpf") }, () =
   });
 
   it("has the functions and files that people wrote", async () => {
-    const path = folder.file("basket.pb.gz");
-    // What a compiler has put into its caller has no code of its own.
-    const flags = ["--perf-basic-prof", "--no-maglev", "--no-turbo-inlining"];
-    const command = [process.execPath, ...flags, script, "3000"];
-    const args = ["record", "-F", "997", "-o", path, "--", ...command];
-    const result = await runObsforge(args, { cwd: folder.path });
-    assert.equal(result.code, 0, result.stderr);
+    const path = await recording(script, "--perf-basic-prof");
     const format = formatOfPath(path) ?? assert.fail();
     const batch = format.decode(readFileSync(path), FILE_LIMITS);
     const totals = functionTotals(batch);
@@ -108,12 +102,7 @@ describe("a recording of JavaScript", { skip: requirement("root", "bpf") }, () =
 describe("a recording of a dump of JavaScript", { skip: requirement("root", "bpf") }, () => {
   it("has the lines that people wrote, and none of other functions", async () => {
     const script = await bundle("dumped", true);
-    const path = folder.file("dumped.pb.gz");
-    const flags = ["--perf-prof", "--no-maglev", "--no-turbo-inlining"];
-    const command = [process.execPath, ...flags, script, "3000"];
-    const args = ["record", "-F", "997", "-o", path, "--", ...command];
-    const result = await runObsforge(args, { cwd: folder.path });
-    assert.equal(result.code, 0, result.stderr);
+    const path = await recording(script, "--perf-prof");
     const lines = linesOf(path, "weigh");
     const first = lineOf("weigh");
     assert.ok(lines.has(first + 2), `the loop is not among ${[...lines]}`);
@@ -121,6 +110,17 @@ describe("a recording of a dump of JavaScript", { skip: requirement("root", "bpf
     assert.deepEqual(others, []);
   });
 });
+
+/** Records three seconds of a script that runs with a flag of V8's. */
+async function recording(script: string, flag: string): Promise<string> {
+  const path = folder.file(`${flag}.pb.gz`);
+  // What a compiler has put into its caller has no code of its own.
+  const command = [process.execPath, flag, "--no-maglev", "--no-turbo-inlining", script, "3000"];
+  const args = ["record", "-F", "997", "-o", path, "--", ...command];
+  const result = await runObsforge(args, { cwd: folder.path });
+  assert.equal(result.code, 0, result.stderr);
+  return path;
+}
 
 /** The lines of a function that were sampled. */
 function linesOf(path: string, name: string): Set<number> {

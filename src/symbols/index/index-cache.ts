@@ -32,6 +32,7 @@ const HEAD_BYTES = DIGEST_BYTES + CHECK_BYTES;
 const PIECE_BYTES = 1024 * 1024;
 /** Files that are larger have no index: each start of the program hashes them again. */
 export const INDEXED_FILE_BYTES_MAX: number = 512 * 1024 * 1024;
+
 /** A file with code, and the files from which its debug information is. */
 export interface IndexedFiles {
   readonly elf: ElfFile;

@@ -157,9 +157,12 @@ class HeldMap implements Disposable {
   }
 
   #scripts(pid: number): ScriptRoot | undefined {
-    const { fileUser: user, start, isOnHost } = this.#file.process;
-    if (isOnHost) return { root: "/", user };
-    return processIds(pid)?.start === start ? { root: `/proc/${pid}/root`, user } : undefined;
+    const { fileUser, start, isOnHost } = this.#file.process;
+    const now = processIds(pid);
+    // It may have given up rights since.
+    const user = now?.start === start ? now.fileUser : undefined;
+    if (isOnHost) return { root: "/", user: user ?? fileUser };
+    return user && { root: `/proc/${pid}/root`, user };
   }
 
   [Symbol.dispose](): void {

@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { packageRoot } from "../../support/package-root.ts";
 import { jitDumpFrames } from "./address-file.ts";
-import { JitDump, V8_LINES_OFFSET } from "./jitdump.ts";
+import { JitDump, readJitDump, V8_LINES_OFFSET } from "./jitdump.ts";
 
 const folder = temporaryFolder();
 after(() => folder[Symbol.dispose]());
@@ -41,6 +41,29 @@ describe("JitDump", () => {
     ]);
     const [frame] = jitDumpFrames(dump, 0x1000);
     assert.deepEqual([frame?.file, frame?.line, frame?.column], ["/a.js", 3, 14]);
+  });
+
+  it("undoes that V8 names with each line the file of the line before", () => {
+    const row = (at: number, line: number, file: string): Line => ({ at: 0x1040 + at, line, file });
+    // True are /a.js 1, /b.js 50, /b.js 51, /a.js 2.
+    const dump = read([
+      lines(0x1000, [
+        row(0, 1, "/a.js"),
+        row(4, 50, "/a.js"),
+        row(8, 51, "/b.js"),
+        row(12, 2, "/b.js"),
+      ]),
+      load({ index: 1, at: 0x1000, size: 16, name: "JS:*work /a.js:1:5" }),
+    ]);
+    const found = [0, 4, 8].map((at) => dump.lookup(0x1000 + at));
+    assert.deepEqual(
+      found.map((code) => [code?.file, code?.line]),
+      [
+        ["/a.js", 1],
+        ["/b.js", 50],
+        ["/b.js", 51],
+      ],
+    );
   });
 
   it("has no column where a runtime other than V8 writes lines", () => {
@@ -152,6 +175,26 @@ describe("JitDump", () => {
 });
 
 describe("the lines of a dump that node wrote", () => {
+  it("are in the file that has so many, also of what was inlined from another", () => {
+    using own = temporaryFolder();
+    const main = own.file("main.cjs");
+    const helper = own.file("helper.cjs");
+    const blank = 500;
+    const body = "exports.help = (v) => {\n let a = v * 31;\n a = a % 65537;\n return a + 1;\n};\n";
+    writeFileSync(helper, `${"\n".repeat(blank)}${body}`);
+    writeFileSync(main, INLINING);
+    execFileSync(process.execPath, ["--perf-prof", main], { cwd: own.path });
+    const [path = ""] = globSync(own.file("jit-*.dump"));
+    const dump = readJitDump(path);
+    let inlined = 0;
+    for (const address of codeAddresses(readFileSync(path), "JS:*")) {
+      const { file, line = 0 } = dump.lookup(address) ?? {};
+      if (file === main) assert.ok(line < 10, `line ${line} of the main script`);
+      if (file === helper) inlined++;
+    }
+    assert.ok(inlined > 0);
+  });
+
   it("begin where V8's do, and stay within their code", () => {
     const script = join(packageRoot(), "test/programs/two_loops.cjs");
     execFileSync(process.execPath, ["--perf-prof", script, "10"], { cwd: folder.path });
@@ -168,6 +211,37 @@ describe("the lines of a dump that node wrote", () => {
     assert.ok(exact.length > offsets.length / 3, `${exact.length} of ${offsets.length}`);
   });
 });
+
+const INLINING = `
+const { help } = require("./helper.cjs");
+function outer(n) {
+  let s = 0;
+  for (let i = 0; i < n; i++) { s += help(i); s %= 1e6; s += help(s); }
+  return s;
+}
+for (let i = 0, end = performance.now() + 300; performance.now() < end; i++) outer(10000);
+`;
+
+/** All addresses of code whose name begins so. */
+function codeAddresses(dump: Buffer, prefix: string): number[] {
+  const found: number[] = [];
+  for (let at = dump.readUInt32LE(8); at + 16 <= dump.length; at += dump.readUInt32LE(at + 4)) {
+    const end = at + dump.readUInt32LE(at + 4);
+    if (end > dump.length || end === at) break;
+    if (
+      dump.readUInt32LE(at) !== 0 ||
+      !dump
+        .subarray(at + 56)
+        .toString("latin1", 0, 8)
+        .startsWith(prefix)
+    )
+      continue;
+    const start = Number(dump.readBigUInt64LE(at + 32));
+    const size = Number(dump.readBigUInt64LE(at + 40));
+    for (let offset = 0; offset < size; offset++) found.push(start + offset);
+  }
+  return found;
+}
 
 /** Of each piece of code that has lines: its first and its last, as they are written, and its size. */
 function lineOffsets(dump: Buffer): { first: number; last: number; size: number }[] {

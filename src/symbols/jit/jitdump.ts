@@ -9,7 +9,7 @@ import {
 } from "../../support/errors.ts";
 import { CodeMap, NONE } from "./code-map.ts";
 import { LINES_MAX, type LineRange, LineTable } from "./line-table.ts";
-import { isV8Code } from "./runtime-names.ts";
+import { isV8Code, isV8Script } from "./runtime-names.ts";
 
 /** A dump holds the code itself: one of a day may have a gigabyte. */
 export const JITDUMP_BYTES_MAX: number = 4 * 1024 ** 3;
@@ -52,6 +52,8 @@ export interface DumpedCode {
 interface PendingLines extends LineRange {
   /** Its address. */
   readonly code: number;
+  /** Each line names its file, and none says that it is the one before. */
+  readonly namesEach: boolean;
 }
 
 /**
@@ -90,7 +92,7 @@ export class JitDump {
   #ranges = new Map<number, LineRange>();
   #pending: PendingLines | undefined;
   /** By the runtime's number of the code, which MOVE names. */
-  #rows = new Map<number, number>();
+  #rows = new Map<bigint, number>();
   readonly #files: string[] = [];
   readonly #fileNumbers = new Map<string, number>();
   #fileCharacters = 0;
@@ -190,20 +192,32 @@ export class JitDump {
     reader.skip(8 + 8);
     const address = reader.u64Number("code_addr");
     const size = reader.u64Number("code_size");
-    const index = reader.u64Number("code_index");
-    const row = this.#add(address, size, Buffer.from(reader.cString()));
+    const index = reader.u64();
+    const name = reader.cString();
+    const row = this.#add(address, size, Buffer.from(name));
     const pending = this.#pending;
     if (row === NONE || pending?.code !== address) this.#dropPending();
-    else this.#ranges.set(row, { start: pending.start, end: pending.end });
+    else this.#ranges.set(row, this.#ownLines(pending, name));
     this.#pending = undefined;
     if (row !== NONE) this.#rows.set(index, row);
   }
 
+  /**
+   * V8 that names each line's file writes with each the file of the line before: it looks at the
+   * name before it goes on to the next. Source: LogWriteDebugInfo in src/diagnostics/perf-jit.cc.
+   */
+  #ownLines({ start, end, namesEach }: PendingLines, name: string): LineRange {
+    if (namesEach && isV8Script(name)) this.#lines.advanceFiles({ start, end });
+    this.#lines.sort({ start, end });
+    return { start, end };
+  }
+
   #move(reader: ByteReader): void {
+    // pid and tid, vma, old_code_addr.
     reader.skip(8 + 8 + 8);
     const address = reader.u64Number("new_code_addr");
     const size = reader.u64Number("code_size");
-    const index = reader.u64Number("code_index");
+    const index = reader.u64();
     const before = this.#rows.get(index);
     if (before === undefined) return;
     const name = Buffer.from(this.#codes.code(before).name);
@@ -226,19 +240,20 @@ export class JitDump {
     if (this.#lines.count + count > LINES_MAX) this.#forgetLines(this.#ranges, undefined);
     const start = this.#lines.count;
     let file: number | undefined;
+    let namesEach = true;
     for (let left = count; left > 0; left--) {
       const offset = reader.u64Number("code_addr") - code;
       const line = reader.i32();
       const column = reader.u32();
       const named = reader.cString();
       // A byte that is in no name stands for the file before.
-      if (named !== "\ufffd") file = this.#fileNumber(named);
+      if (named === "\ufffd") namesEach = false;
+      else file = this.#fileNumber(named);
       this.#lines.add({ offset, line, column, file: file ?? NO_FILE });
     }
     const end = this.#lines.count;
     if (end === start) return;
-    this.#lines.sort({ start, end });
-    this.#pending = { code, start, end };
+    this.#pending = { code, start, end, namesEach };
   }
 
   /** They were the last that was added. */
@@ -302,9 +317,9 @@ export class JitDump {
 
 /** Rows by the runtime's numbers, of the code that is still known. */
 function* movedValues(
-  rows: ReadonlyMap<number, number>,
+  rows: ReadonlyMap<bigint, number>,
   moved: ReadonlyMap<number, number>,
-): Generator<[number, number]> {
+): Generator<[bigint, number]> {
   for (const [index, before] of rows) {
     const row = moved.get(before);
     if (row !== undefined) yield [index, row];

@@ -62,6 +62,11 @@ export class LineTable {
     }
   }
 
+  /** Gives each row the file of the next; the last keeps its own. */
+  advanceFiles({ start, end }: LineRange): void {
+    this.#columns.files.copyWithin(start, start + 1, end);
+  }
+
   /** Takes back what was added last. */
   cutTo(count: number): void {
     this.#count = count;

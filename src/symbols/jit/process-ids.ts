@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import type { FileUser } from "../../linux/as-user.ts";
+import { statusField } from "../../linux/proc.ts";
 
 export interface ProcessIds {
   /** The effective user. */
@@ -28,8 +29,7 @@ export function processIds(pid: number): ProcessIds | undefined {
     return undefined;
   }
   const numbers = (field: string): number[] => {
-    const text = RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
-    return text.split(/\s+/).filter(Boolean).map(Number);
+    return (statusField(status, field) ?? "").split(/\s+/).filter(Boolean).map(Number);
   };
   // Each is real, effective, saved, and that for files.
   const [, uid, , fileUid] = numbers("Uid");

@@ -38,6 +38,7 @@ describe("Gate", () => {
     for (const one of gone) one.abort();
     const results = await Promise.allSettled(waiting);
     assert.ok(results.every(({ status }) => status === "rejected"));
+    await assert.rejects(gate.enter(60_000, AbortSignal.abort()), /nobody waits/);
     assert.equal(gate.waiting, 0);
     end();
     (await gate.enter(10))();

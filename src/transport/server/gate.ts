@@ -43,6 +43,7 @@ export class Gate {
     timer.unref();
     gone?.addEventListener("abort", giveUp);
     this.#waiting.add(go);
+    if (gone?.aborted) giveUp();
     return promise;
   }
 
